@@ -1,0 +1,44 @@
+"""Hints: what is whispered to other parts after a commit. A hint may be lost; its reader also polls for the truth."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class EventsAppended:
+    """The tenant's history now reaches `seq`."""
+
+    tenant_id: UUID
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputAppended:
+    """More of an execution's output is stored, or it has ended."""
+
+    execution_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """A running execution is to be stopped by its worker."""
+
+    execution_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class WorkQueued:
+    """The engine has something new to hand out."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuesChanged:
+    """A queue was paused or resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleChanged:
+    """Some job's next run may be earlier than the clock believes."""
+
+
+Hint = EventsAppended | OutputAppended | CancelRequested | WorkQueued | QueuesChanged | ScheduleChanged

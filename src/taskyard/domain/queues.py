@@ -1,0 +1,66 @@
+"""The queues of the yard and the order in which work leaves them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from taskyard.domain.errors import Invalid, NotFound
+
+PRIORITY_RANGE = range(-50, 51)
+
+
+class Queue(StrEnum):
+    """Each queue is one entrypoint of the engine; it can be paused alone."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+    DELIVERIES = "deliveries"
+
+
+_RANK = {Queue.HIGH: 300, Queue.NORMAL: 200, Queue.DELIVERIES: 200, Queue.LOW: 100}
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """An execution's place in the engine. `available_at` in the future delays it."""
+
+    execution_id: UUID
+    kind: str
+    queue: Queue
+    priority: int
+    available_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """One queue as it stands: executions waiting (now or later), running, and the age of the oldest that could run."""
+
+    name: Queue
+    waiting: int
+    delayed: int
+    running: int
+    oldest_seconds: float
+    paused_at: datetime | None
+    paused_reason: str | None
+
+
+def engine_priority(queue: Queue, priority: int) -> int:
+    """One number that orders all queues: the queue decides first, the execution's own priority within it."""
+    return _RANK[queue] + priority
+
+
+def named(name: str) -> Queue:
+    """The queue called `name`. Raises `NotFound`."""
+    try:
+        return Queue(name)
+    except ValueError:
+        raise NotFound("queue", name) from None
+
+
+def check_priority(priority: int) -> int:
+    """`priority`, or `Invalid` when it is outside -50..50."""
+    if priority not in PRIORITY_RANGE:
+        raise Invalid("priority must be from -50 to 50", field="priority")
+    return priority

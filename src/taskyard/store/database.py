@@ -1,0 +1,164 @@
+"""The database: one connection pool, two kinds of transactions, hints after commit.
+
+SQLite has one writer: writes of this process queue up on one connection (`BEGIN IMMEDIATE`) instead of meeting as
+"database is locked"; reads have their own connections and, under WAL, wait for nobody. PostgreSQL has one pool.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from taskyard.domain.errors import Unavailable
+from taskyard.domain.hints import Hint
+from taskyard.store.vault import Vault
+
+_log = logging.getLogger(__name__)
+
+BUSY_TIMEOUT_MS = 10_000
+POOL_SIZE = 10
+
+
+@dataclass(slots=True)
+class Tx:
+    """One transaction. `now` is its moment; `hint` whispers something to others once it is committed."""
+
+    connection: AsyncConnection
+    vault: Vault
+    now: datetime
+    hints: list[Hint] = field(default_factory=list[Hint])
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Which of the two dialects this is; only the engine and the locks differ."""
+        return self.connection.dialect.name == "sqlite"
+
+    def hint(self, hint: Hint) -> None:
+        """Tell `hint` after commit; said twice, told once."""
+        if hint not in self.hints:
+            self.hints.append(hint)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Database:
+    """Opens transactions. `clock` gives each its `now`."""
+
+    def __init__(
+        self,
+        url: str,
+        vault: Vault,
+        *,
+        clock: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self.url = url
+        self.vault = vault
+        self.clock = clock
+        self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        self._listeners: list[Callable[[Sequence[Hint]], None]] = []
+        self._reader = _sqlite_engine(url, "BEGIN", POOL_SIZE) if self.is_sqlite else _postgres_engine(url)
+        self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE", 1) if self.is_sqlite else self._reader
+        self._write_turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.is_sqlite else nullcontext()
+
+    @contextmanager
+    def listening(self, on_commit: Callable[[Sequence[Hint]], None]) -> Generator[None]:
+        """Call `on_commit` with the hints of every transaction committed within the block."""
+        self._listeners.append(on_commit)
+        try:
+            yield
+        finally:
+            self._listeners.remove(on_commit)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[Tx]:
+        """A consistent view that writes nothing. Raises `Unavailable` when the database is away."""
+        with _spoken_plainly():
+            async with self._reader.connect() as connection:
+                yield Tx(connection, self.vault, self.clock())
+
+    @asynccontextmanager
+    async def write(self) -> AsyncGenerator[Tx]:
+        """All or nothing: commits at the end of the block, rolls back when it raises."""
+        with _spoken_plainly():
+            async with self._write_turn, self._writer.begin() as connection:
+                tx = Tx(connection, self.vault, self.clock())
+                yield tx
+        self._tell(tx.hints)
+
+    async def close(self) -> None:
+        """Close all connections; without this aiosqlite's threads keep the process alive."""
+        await self._reader.dispose()
+        if self._writer is not self._reader:
+            await self._writer.dispose()
+
+    def _tell(self, hints: Sequence[Hint]) -> None:
+        if not hints:
+            return
+        for listener in tuple(self._listeners):
+            try:
+                listener(hints)
+            except Exception:
+                _log.exception("a listener failed on hints after commit")
+
+
+@contextmanager
+def _spoken_plainly() -> Generator[None]:
+    """Turn a driver's failure into `Unavailable`; a broken constraint stays what it is, for the store to judge."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except (DBAPIError, PoolTimeout, OSError) as error:
+        if isinstance(error, DBAPIError) and not (isinstance(error, OperationalError) or _connection_lost(error)):
+            raise
+        _log.warning("the database is away: %s", _driver_words(error))
+        raise Unavailable("The database is away or refuses to write; try again shortly") from error
+
+
+def _connection_lost(error: DBAPIError) -> bool:
+    """A restarting PostgreSQL says so in several ways, not all of which SQLAlchemy counts as a lost connection."""
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return error.connection_invalidated or state.startswith(("08", "57P")) or "connection" in str(error.orig)
+
+
+def _driver_words(error: BaseException) -> str:
+    return str(error.orig if isinstance(error, DBAPIError) else error)
+
+
+def _postgres_engine(url: str) -> AsyncEngine:
+    return create_async_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=False, pool_timeout=10)
+
+
+def _sqlite_engine(url: str, begin: str, size: int) -> AsyncEngine:
+    engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=30)
+
+    def on_connect(connection: Any, _record: object) -> None:
+        # The driver would begin transactions by itself, and too late for IMMEDIATE to matter.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout = {BUSY_TIMEOUT_MS}",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def on_begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine.sync_engine, "connect", on_connect)
+    event.listen(engine.sync_engine, "begin", on_begin)
+    return engine

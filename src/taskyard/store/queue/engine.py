@@ -1,0 +1,45 @@
+"""Opening the engine's repository for one life of a `QueueManager`.
+
+PgQueuer's connections are not made again after a database restart (its issue 224), so a worker opens a fresh
+repository each time it starts a manager and lets go of it when the manager ends.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import asyncpg
+from pgqueuer.adapters.persistence.queries import Queries
+from pgqueuer.ports import RepositoryPort
+from sqlalchemy.engine import make_url
+
+from taskyard.domain.errors import Unavailable
+from taskyard.store.database import Database
+from taskyard.store.queue.sqlite import SqliteRepository
+
+POOL_SIZE = 4
+
+
+@asynccontextmanager
+async def open_repository(database: Database) -> AsyncGenerator[RepositoryPort]:
+    """The engine's repository over `database`. Raises `Unavailable` when the database is away."""
+    if database.is_sqlite:
+        repository = SqliteRepository(database)
+        with database.listening(repository.wake):
+            yield cast("RepositoryPort", repository)
+        return
+    try:
+        pool: Any = await asyncpg.create_pool(  # pyright: ignore[reportUnknownMemberType]
+            plain_dsn(database.url), min_size=2, max_size=POOL_SIZE
+        )
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise Unavailable("The database is away") from error
+    try:
+        yield Queries.from_asyncpg_pool(pool)
+    finally:
+        pool.terminate()
+
+
+def plain_dsn(url: str) -> str:
+    """`url` as libpq and asyncpg spell it, without SQLAlchemy's driver name."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)

@@ -1,0 +1,92 @@
+"""Tickets: executions entering, moving in, and leaving the engine, always inside the caller's own transaction."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
+from pgqueuer.adapters.persistence.queries import Queries
+from sqlalchemy import bindparam, insert, text
+
+from taskyard.domain.hints import WorkQueued
+from taskyard.domain.queues import Queue, Ticket, engine_priority
+from taskyard.store.columns import to_micros
+from taskyard.store.database import Tx
+from taskyard.store.queue.tables import engine_queue
+
+_NOW = timedelta(0)
+
+_WITHDRAW = text("DELETE FROM pgqueuer WHERE status = 'queued' AND dedupe_key IN :keys").bindparams(
+    bindparam("keys", expanding=True)
+)
+_MOVE = text(
+    "UPDATE pgqueuer SET entrypoint = :entrypoint, priority = :priority WHERE status = 'queued' AND dedupe_key IN :keys"
+).bindparams(bindparam("keys", expanding=True))
+
+
+def payload_of(ticket: Ticket) -> bytes:
+    """What the engine carries: the kind, so that a worker can take turns by kind, and the execution's id."""
+    return f"{ticket.kind}:{ticket.execution_id}".encode()
+
+
+def read_payload(payload: bytes | None) -> tuple[str, UUID]:
+    """The kind and execution id of a payload made by `payload_of`."""
+    kind, _, ident = (payload or b"").decode().partition(":")
+    return kind, UUID(ident)
+
+
+async def enqueue(tx: Tx, tickets: Sequence[Ticket]) -> None:
+    """Hand `tickets` to the engine; rolled back with the transaction, they never run."""
+    if not tickets:
+        return
+    if tx.is_sqlite:
+        await tx.connection.execute(insert(engine_queue), [_sqlite_row(tx, ticket) for ticket in tickets])
+    else:
+        await (await _engine_queries(tx)).enqueue(
+            [ticket.queue.value for ticket in tickets],
+            [payload_of(ticket) for ticket in tickets],
+            [engine_priority(ticket.queue, ticket.priority) for ticket in tickets],
+            [max(ticket.available_at - tx.now, _NOW) for ticket in tickets],
+            [str(ticket.execution_id) for ticket in tickets],
+        )
+    tx.hint(WorkQueued())
+
+
+async def withdraw(tx: Tx, execution_ids: Iterable[UUID]) -> None:
+    """Take executions that have not been picked out of the engine."""
+    keys = [str(ident) for ident in execution_ids]
+    if keys:
+        await tx.connection.execute(_WITHDRAW, {"keys": keys})
+
+
+async def move(tx: Tx, execution_ids: Iterable[UUID], queue: Queue, priority: int) -> None:
+    """Put executions that have not been picked into `queue` with `priority`."""
+    keys = [str(ident) for ident in execution_ids]
+    if keys:
+        await tx.connection.execute(
+            _MOVE, {"keys": keys, "entrypoint": queue.value, "priority": engine_priority(queue, priority)}
+        )
+        tx.hint(WorkQueued())
+
+
+async def _engine_queries(tx: Tx) -> Queries:
+    raw = await tx.connection.get_raw_connection()
+    return Queries(AsyncpgDriver(raw.driver_connection))  # pyright: ignore[reportArgumentType]
+
+
+def _sqlite_row(tx: Tx, ticket: Ticket) -> dict[str, Any]:
+    now = to_micros(tx.now)
+    return {
+        "priority": engine_priority(ticket.queue, ticket.priority),
+        "queue_manager_id": None,
+        "created": now,
+        "updated": now,
+        "heartbeat": now,
+        "execute_after": to_micros(ticket.available_at),
+        "status": "queued",
+        "entrypoint": ticket.queue.value,
+        "dedupe_key": str(ticket.execution_id),
+        "attempts": 0,
+        "payload": payload_of(ticket),
+    }
