@@ -1,7 +1,7 @@
 """Who asks, and what they may do: tenants, users, roles, permissions (RULINGS §4, §5 D3)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -27,6 +27,14 @@ class Role(StrEnum):
     ADMIN = "admin"
     DEVELOPER = "developer"
     VIEWER = "viewer"
+
+
+class Issuer(StrEnum):
+    """Who vouches for a principal: the house (its tokens and cookies), Supabase, or an API key."""
+
+    HOUSE = "house"
+    SUPABASE = "supabase"
+    API_KEY = "api_key"
 
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
@@ -61,7 +69,31 @@ class User:
     is_active: bool
     created_at: datetime
     last_login_at: datetime | None = None
-    password_hash: str | None = None
+    password_hash: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A tenant as one of its members sees it."""
+
+    tenant: Tenant
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user as their tenant sees them."""
+
+    user: User
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user with all their memberships, oldest first."""
+
+    user: User
+    memberships: tuple[Membership, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +115,17 @@ class Actor:
             raise Forbidden(COMMANDS_FORBIDDEN)
         raise Forbidden(f"Role {self.role.value} lacks the permission {permission.value!r}")
 
+    def require_operator(self) -> None:
+        """Raises `Forbidden` unless the actor administers the operator's own tenant."""
+        self.require(Permission.ADMIN)
+        if not self.of_operator:
+            raise Forbidden("Only the operator of this yard may do this")
+
+    def require_power_over(self, role: Role) -> None:
+        """Raises `Forbidden` when a member of `role` is above the actor: only owners make, disable or act as owners."""
+        if role is Role.OWNER and self.role is not Role.OWNER:
+            raise Forbidden("Only an owner may do this to an owner")
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -91,6 +134,7 @@ class Principal:
     user: User
     default: Actor
     actors: Mapping[UUID, Actor]
+    issuer: Issuer = Issuer.HOUSE
 
     def within(self, tenant_id: UUID) -> Actor:
         """The actor of this principal in `tenant_id`. Raises `Forbidden` for a tenant it doesn't open."""
@@ -106,6 +150,18 @@ def member(tenant: Tenant, user: User, role: Role) -> Actor:
     if not tenant.commands_allowed:
         permissions = permissions - {Permission.EXECUTE}
     return Actor(tenant.id, role, permissions, user.id, user.email, tenant.is_operator)
+
+
+def principal(person: Person, *, issuer: Issuer = Issuer.HOUSE, default: UUID | None = None) -> Principal:
+    """What a proven credential of `person` opens: every tenant they belong to, `default` (else the oldest) unless named.
+
+    Raises `Forbidden` when they belong to no tenant, or not to `default`.
+    """
+    actors = {held.tenant.id: member(held.tenant, person.user, held.role) for held in person.memberships}
+    chosen = next(iter(actors), None) if default is None else default
+    if chosen is None or chosen not in actors:
+        raise Forbidden("You belong to no account here; ask the operator for access")
+    return Principal(person.user, actors[chosen], actors, issuer)
 
 
 def system(tenant_id: UUID) -> Actor:

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from taskyard.domain.jobs import Kind
-from taskyard.domain.queues import Queue
+from taskyard.domain.queues import Queue, Ticket
 from taskyard.domain.retries import CRASH_ATTEMPTS, RetryPolicy
 from taskyard.domain.runs import Cause, Outcome, Verdict
 
@@ -134,6 +134,11 @@ def _dead(execution: Execution, failed: Status, policy: RetryPolicy) -> Ending:
     if execution.attempt >= policy.attempts > 1:
         return Ending(Status.DEAD_LETTER, reason=f"failed {execution.attempt} of {policy.attempts} attempts", dead=True)
     return Ending(Status.DEAD_LETTER, reason="not retried", dead=True)
+
+
+def ticket(execution: Execution) -> Ticket:
+    """The execution's place in the engine."""
+    return Ticket(execution.id, execution.kind.value, execution.queue, execution.priority, execution.available_at)
 
 
 def facts(execution: Execution) -> dict[str, Any]:

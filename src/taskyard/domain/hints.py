@@ -1,6 +1,9 @@
 """Hints: what is whispered to other parts after a commit. A hint may be lost; its reader also polls for the truth."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 
@@ -42,3 +45,21 @@ class ScheduleChanged:
 
 
 Hint = EventsAppended | OutputAppended | CancelRequested | WorkQueued | QueuesChanged | ScheduleChanged
+
+
+class Mailbox(Protocol):
+    """One reader's bounded queue of hints. When it overflows the oldest are dropped: hints may be lost."""
+
+    async def get(self) -> Hint: ...
+
+
+class Bus(Protocol):
+    """Carries hints between the parts of the yard, within a process or between many."""
+
+    def publish(self, hints: Sequence[Hint]) -> None:
+        """Send without waiting; never raises."""
+        ...
+
+    def subscribe(self, *kinds: type[Hint]) -> AbstractContextManager[Mailbox]:
+        """A mailbox for hints of `kinds`, open within the block."""
+        ...

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Generator
 from http.cookiejar import CookieJar
 from importlib.metadata import version
 from types import TracebackType
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import httpcore2
 import httpx2
@@ -103,7 +103,6 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             status_code=response.status,
             headers=response.headers,
             stream=_ResponseBody(cast("_PooledBody", response.stream)),
-            extensions=cast("dict[str, Any]", response.extensions),
         )
 
     async def aclose(self) -> None:

@@ -60,7 +60,7 @@ class Capture:
     """Reads a program's two pipes into `output` until they close, or until `finish` says that the program is dead.
 
     A pipe can stay open after that, in the hands of a daemon that left the tree: `finish` takes what is in the pipe at
-    that moment and no more. `on_failure` is called when `output` cannot be written; `finish` then raises what it raised.
+    that moment and no more. `on_failure` is called when `output` cannot be written; `finish` then raises that.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Capture:
     ) -> None:
         self._output = output
         self._on_failure = on_failure
-        self._finishing = asyncio.Event()
+        self._finishing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.allowance = Allowance(limit_bytes)
         self._readers = [
             asyncio.create_task(self._read(stream, descriptor), name=f"capture-{stream}")
@@ -79,12 +79,15 @@ class Capture:
 
     async def finish(self) -> None:
         """Reads what is left after the program's death; raises what writing the output raised."""
-        self._finishing.set()
-        await asyncio.gather(*self._readers)
+        self._last_look()
+        await asyncio.wait(self._readers, return_when=asyncio.FIRST_EXCEPTION)
+        for reader in self._readers:
+            if reader.done():
+                reader.result()
 
     async def abandon(self, patience_seconds: float) -> None:
         """Like `finish` for a run nobody waits for any more: an output that cannot take it in time loses it."""
-        self._finishing.set()
+        self._last_look()
         try:
             await asyncio.wait(self._readers, timeout=patience_seconds)
         finally:
@@ -92,13 +95,17 @@ class Capture:
                 reader.cancel()
             await asyncio.gather(*self._readers, return_exceptions=True)
 
+    def _last_look(self) -> None:
+        if not self._finishing.done():
+            self._finishing.set_result(None)
+
     def _reader_done(self, reader: asyncio.Task[None]) -> None:
         if not reader.cancelled() and reader.exception() is not None:
             self._on_failure()
 
     async def _read(self, stream: Stream, descriptor: int) -> None:
         tail = b""
-        while not self._finishing.is_set():
+        while not self._finishing.done():
             await _readable(descriptor, self._finishing)
             data = _available(descriptor, CHUNK_BYTES)
             if data == b"":
@@ -141,8 +148,17 @@ def _waiting_bytes(descriptor: int) -> int:
     return count[0]
 
 
-async def _readable(descriptor: int, or_event: asyncio.Event) -> None:
-    """Waits until `descriptor` has bytes or its end, or `or_event` is set."""
+async def _readable(descriptor: int, or_this: asyncio.Future[None]) -> None:
+    """Waits until `descriptor` has bytes or its end, or until `or_this` is done."""
     loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    raise NotImplementedError(loop, ready, or_event)
+    ready: asyncio.Future[None] = loop.create_future()
+
+    def tell() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(descriptor, tell)
+    try:
+        await asyncio.wait((ready, or_this), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        loop.remove_reader(descriptor)

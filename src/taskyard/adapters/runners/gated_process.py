@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
-from taskyard.adapters.runners.readiness import NotRunnable, start_problem
+from taskyard.adapters.runners.readiness import start_problem
 
 _GATE = 'IFS= read -r _gate_line && exec "$@" </dev/null'
 
@@ -50,20 +51,19 @@ class Limits:
 class GatedProcess:
     """One started program, leader of its own session, not reaped before `reap`.
 
-    `stdout` and `stderr` are non-blocking descriptors. `on_exit` is called in the event loop when the program has ended.
+    `stdout` and `stderr` are non-blocking descriptors. `on_exit` is called in the event loop when the program ended.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], on_exit: Callable[[], None]) -> None:
-        assert process.stdout is not None
-        assert process.stderr is not None
         self._process = process
+        self._gate, *outputs = (cast("IO[bytes]", pipe) for pipe in (process.stdin, process.stdout, process.stderr))
+        self._outputs = outputs
         self._on_exit = on_exit
         self._loop = asyncio.get_running_loop()
         self._pidfd: int | None = None
         self.pid = process.pid
         self.ended = False
-        self.stdout = process.stdout.fileno()
-        self.stderr = process.stderr.fileno()
+        self.stdout, self.stderr = (pipe.fileno() for pipe in outputs)
         for descriptor in (self.stdout, self.stderr):
             os.set_blocking(descriptor, False)
         self._await_exit()
@@ -77,10 +77,9 @@ class GatedProcess:
 
     def open_gate(self) -> None:
         """Lets the program begin."""
-        assert self._process.stdin is not None
         with suppress(BrokenPipeError):
-            self._process.stdin.write(b"\n")
-        self._process.stdin.close()
+            self._gate.write(b"\n")
+        self._gate.close()
 
     def reap(self) -> int | None:
         """The exit code, minus the signal's number if it was killed; None while it lives. Frees its number."""
@@ -89,10 +88,14 @@ class GatedProcess:
     def close(self) -> None:
         """Gives back every descriptor."""
         self._stop_waiting()
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
+        for pipe in (self._gate, *self._outputs):
+            pipe.close()
+
+    def discard(self) -> None:
+        """Ends a program whose gate was never opened."""
+        self._process.kill()
+        self.close()
+        self._process.wait()
 
     def _await_exit(self) -> None:
         try:

@@ -1,0 +1,45 @@
+"""How values look on the wire, the same on every face."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, Field, PlainSerializer
+from pydantic_core import PydanticCustomError
+
+MAX_EMAIL_LENGTH = 320
+
+
+def moment(at: datetime) -> str:
+    """An aware time as "2024-01-02T02:00:00Z"; microseconds are shown only when there are any."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Moment = Annotated[datetime, PlainSerializer(moment, return_type=str, when_used="json")]
+"""A time in a response."""
+
+
+def _without_nul(text: str) -> str:
+    # PostgreSQL stores no NUL, and no name, URL or template has a use for one.
+    if "\0" in text:
+        raise PydanticCustomError("null_byte", "null bytes are not allowed")
+    return text
+
+
+_NO_NUL: dict[str, Any] = {"pattern": "^[^\\x00]*$"}
+
+Text = Annotated[str, AfterValidator(_without_nul), Field(json_schema_extra=_NO_NUL)]
+"""Any text a caller may send."""
+
+
+def email_address(text: str) -> str:
+    """`text` if it can be an e-mail address; a yard at home may well live under `.local`."""
+    try:
+        found = validate_email(text, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError:
+        raise PydanticCustomError("value_error.email", "value is not a valid email address") from None
+    return found.normalized
+
+
+Email = Annotated[str, Field(max_length=MAX_EMAIL_LENGTH, json_schema_extra={"format": "email"}), AfterValidator(email_address)]
+"""An e-mail address; what is refused reads as D4-X01 shows it."""

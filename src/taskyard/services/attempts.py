@@ -1,0 +1,181 @@
+"""The life of an attempt: begun by a worker, finished by it, or reaped when the worker is lost.
+
+All three take lists, because many small transactions cost more than one of the same size. Locks are taken in one
+order everywhere: serial jobs, executions, event counters.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from taskyard.domain import plans
+from taskyard.domain.events import Fact
+from taskyard.domain.executions import Execution, Status, ending
+from taskyard.domain.hints import OutputAppended
+from taskyard.domain.ids import new_id
+from taskyard.domain.jobs import Job, Kind, retry_policy
+from taskyard.domain.rules import Rules
+from taskyard.domain.runs import Cause, Outcome, Run, Verdict
+from taskyard.services import deliveries, dispatch
+from taskyard.store import calls, executions, jobs, subscriptions, tenants, workers
+from taskyard.store.database import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An execution that now runs under the asking worker, and what to run; an `Outcome` when there is nothing to."""
+
+    execution: Execution
+    run: Run | Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A worker's word on how one attempt ended."""
+
+    execution: Execution
+    outcome: Outcome
+
+
+async def begin(tx: Tx, rules: Rules, worker_id: UUID, execution_ids: Sequence[UUID]) -> list[Begun]:
+    """Compare and set queued to running. What is cancelled, held or begun elsewhere is left out, quietly."""
+    begun = await executions.begin(tx, execution_ids, worker_id)
+    planned = await _plans(tx, rules, begun)
+    await dispatch.tell(tx, [dispatch.fact(execution) for execution in begun])
+    return planned
+
+
+async def _plans(tx: Tx, rules: Rules, begun: Sequence[Execution]) -> list[Begun]:
+    job_ids = {execution.job_id for execution in begun if execution.job_id}
+    known_jobs = await jobs.by_ids(tx, job_ids)
+    known_calls = await calls.of_jobs(tx, [ident for ident, job in known_jobs.items() if job.kind is Kind.HTTP])
+    receivers = await subscriptions.by_ids(tx, {each.subscription_id for each in begun if each.subscription_id})
+    owners = await tenants.by_ids(tx, {execution.tenant_id for execution in begun})
+    planned: list[Begun] = []
+    for execution in begun:
+        tenant = owners[execution.tenant_id]
+        if execution.kind is Kind.DELIVERY:
+            receiver = receivers.get(execution.subscription_id) if execution.subscription_id else None
+            planned.append(Begun(execution, plans.for_delivery(execution, receiver, tenant, rules)))
+        else:
+            job = known_jobs.get(execution.job_id) if execution.job_id else None
+            own_calls = known_calls.get(job.id, []) if job else []
+            planned.append(Begun(execution, plans.for_job(execution, job, own_calls, tenant, rules)))
+    return planned
+
+
+async def finish(tx: Tx, rules: Rules, worker_id: UUID, results: Sequence[Finished]) -> set[UUID]:
+    """Write what the worker says, if it still holds the attempt; the answer names those that were accepted.
+
+    The fence is `status = running AND worker = me AND attempt = n`: a worker that was given up for lost finds its
+    executions ended under another's hand, and writes nothing.
+    """
+    said = {result.execution.id: result for result in results}
+    serial = await jobs.lock_serial(tx, _job_ids([result.execution for result in results]))
+    mine = await executions.running_under(tx, worker_id, list(said))
+    held = [execution for execution in mine if execution.attempt == said[execution.id].execution.attempt]
+    await _end(tx, rules, [(execution, said[execution.id].outcome) for execution in held], serial)
+    return {execution.id for execution in held}
+
+
+async def reap(tx: Tx, rules: Rules) -> int:
+    """End what runs under workers whose lease has lapsed, and give those workers up; how many attempts it was.
+
+    What is declared at-least-once starts again at once; the rest ends as failed, reason "worker lost".
+    """
+    lost = await workers.lapsed(tx)
+    await workers.end(tx, lost, "lease lapsed")
+    return sum([await _abandon(tx, rules, worker_id, "worker lost: its lease lapsed") for worker_id in lost])
+
+
+async def retire(tx: Tx, rules: Rules, worker_id: UUID) -> None:
+    """A worker that stops in good order gives back what it still runs."""
+    await workers.end(tx, [worker_id], "stopped")
+    await _abandon(tx, rules, worker_id, "worker lost: it was stopped")
+
+
+async def _abandon(tx: Tx, rules: Rules, worker_id: UUID, why: str) -> int:
+    serial = await jobs.lock_serial(tx, _job_ids(await executions.running_under(tx, worker_id, lock=False)))
+    orphans = await executions.running_under(tx, worker_id)
+    lost = Outcome(Verdict.FAILED, Cause.WORKER_LOST, why)
+    await _end(tx, rules, [(orphan, lost) for orphan in orphans], serial)
+    return len(orphans)
+
+
+def _job_ids(of: Sequence[Execution]) -> set[UUID]:
+    return {execution.job_id for execution in of if execution.job_id}
+
+
+async def _end(tx: Tx, rules: Rules, ends: Sequence[tuple[Execution, Outcome]], serial: set[UUID]) -> None:
+    """Decide and write the endings of locked executions, with the retries and releases that follow from them."""
+    if not ends:
+        return
+    known_jobs = await jobs.by_ids(tx, _job_ids([execution for execution, _ in ends]))
+    ended: list[Execution] = []
+    retries: list[Execution] = []
+    for execution, outcome in ends:
+        over, again = _ended(tx, rules, execution, outcome, known_jobs.get(execution.job_id or execution.id))
+        ended.append(over)
+        if again is not None:
+            retries.append(again)
+    await executions.finish(tx, ended)
+    retrying = {retry.run_id: retry for retry in retries}
+    facts = [_told_ending(execution, retrying.get(execution.run_id)) for execution in ended]
+    facts += await dispatch.enter(tx, retries)
+    facts += await deliveries.note(tx, [execution for execution in ended if execution.kind is Kind.DELIVERY])
+    over_jobs = {execution.job_id for execution in ended if execution.run_id not in retrying}
+    await dispatch.release(tx, [job_id for job_id in serial if job_id in over_jobs])
+    await dispatch.tell(tx, facts)
+    for execution in ended:
+        tx.hint(OutputAppended(execution.id))
+
+
+def _ended(
+    tx: Tx, rules: Rules, execution: Execution, outcome: Outcome, job: Job | None
+) -> tuple[Execution, Execution | None]:
+    policy = retry_policy(execution.kind, job.retry if job else None, rules)
+    at_least_once = job.at_least_once() if job else execution.kind is not Kind.COMMAND
+    draw = random.random()  # noqa: S311  jitter, not a secret
+    decided = ending(execution, outcome, policy, tx.now, draw, at_least_once=at_least_once)
+    began = execution.started_at or tx.now
+    over = replace(
+        execution,
+        status=decided.status,
+        dead=decided.dead,
+        reason=decided.reason,
+        finished_at=tx.now,
+        duration_ms=max(0, round((tx.now - began).total_seconds() * 1000)),
+        error=outcome.error,
+        response_code=outcome.response_code,
+        exit_code=outcome.exit_code,
+        result=outcome.result,
+    )
+    if decided.retry_at is None:
+        return over, None
+    again = Execution(
+        id=new_id(),
+        tenant_id=execution.tenant_id,
+        run_id=execution.run_id,
+        job_id=execution.job_id,
+        subscription_id=execution.subscription_id,
+        kind=execution.kind,
+        trigger=execution.trigger,
+        status=Status.QUEUED,
+        created_at=tx.now,
+        available_at=decided.retry_at,
+        attempt=execution.attempt + 1,
+        queue=execution.queue,
+        priority=execution.priority,
+        due_at=execution.due_at,
+        spec=execution.spec,
+        replay_of=execution.replay_of,
+        requested_by=execution.requested_by,
+    )
+    return over, again
+
+
+def _told_ending(execution: Execution, retry: Execution | None) -> Fact:
+    if retry is None:
+        return dispatch.fact(execution)
+    return dispatch.fact(execution, next_execution_id=str(retry.id), next_attempt_at=retry.available_at.isoformat())

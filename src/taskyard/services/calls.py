@@ -1,0 +1,112 @@
+"""Calls: the HTTP requests a job makes (D3: webhooks)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from taskyard.domain.actors import Actor, Permission
+from taskyard.domain.errors import Conflict, Invalid, NotFound
+from taskyard.domain.ids import new_id
+from taskyard.domain.jobs import Call, Kind
+from taskyard.domain.subscriptions import check_url
+from taskyard.store import calls as store
+from taskyard.store import jobs
+from taskyard.store.database import Tx
+
+METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH"})
+MAX_CALLS = 50
+MAX_URL_LENGTH = 500
+MAX_TEMPLATE_LENGTH = 64 * 1024
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A header's name (RFC 9110 §5.1)."""
+
+
+async def create(
+    tx: Tx,
+    actor: Actor,
+    job_id: UUID,
+    *,
+    url: str,
+    method: str,
+    headers: Mapping[str, str] | None = None,
+    query_params: Mapping[str, str] | None = None,
+    body_template: str | None = None,
+) -> Call:
+    """Add a call at the end of the job's. Raises `NotFound` (job), `Invalid`, `Conflict`."""
+    actor.require(Permission.WRITE)
+    job = await jobs.get(tx, actor.tenant_id, job_id, lock=True)
+    if job is None:
+        raise NotFound("job", job_id)
+    if job.kind is not Kind.HTTP:
+        raise Conflict("A command job makes no HTTP calls")
+    position = await store.next_position(tx, job_id)
+    if len((await store.of_jobs(tx, [job_id]))[job_id]) >= MAX_CALLS:
+        raise Conflict(f"A job makes at most {MAX_CALLS} calls")
+    call = Call(
+        id=new_id(),
+        tenant_id=actor.tenant_id,
+        job_id=job_id,
+        position=position,
+        url=url,
+        method=method,
+        headers=headers,
+        query_params=query_params,
+        body_template=body_template,
+        created_at=tx.now,
+        updated_at=tx.now,
+    )
+    await store.add(tx, _checked(call))
+    return call
+
+
+async def get(tx: Tx, actor: Actor, call_id: UUID) -> Call:
+    """One call. Raises `NotFound`."""
+    actor.require(Permission.READ)
+    call = await store.get(tx, actor.tenant_id, call_id)
+    if call is None:
+        raise NotFound("call", call_id)
+    return call
+
+
+async def locate(tx: Tx, call_id: UUID) -> UUID | None:
+    """The tenant a call belongs to, for faces whose contract tells 403 from 404."""
+    return await store.tenant_of(tx, call_id)
+
+
+async def of_job(tx: Tx, actor: Actor, job_id: UUID) -> list[Call]:
+    """The job's calls, in the order in which they are made."""
+    actor.require(Permission.READ)
+    if await jobs.get(tx, actor.tenant_id, job_id) is None:
+        raise NotFound("job", job_id)
+    return (await store.of_jobs(tx, [job_id]))[job_id]
+
+
+async def update(tx: Tx, actor: Actor, call_id: UUID, changes: Mapping[str, Any]) -> Call:
+    """Change url, method, headers, query_params or body_template; None clears the last three."""
+    actor.require(Permission.WRITE)
+    call = replace(await get(tx, actor, call_id), **changes, updated_at=tx.now)
+    await store.put(tx, _checked(call))
+    return call
+
+
+async def delete(tx: Tx, actor: Actor, call_id: UUID) -> None:
+    """Remove a call."""
+    actor.require(Permission.WRITE)
+    _ = await get(tx, actor, call_id)
+    await store.remove(tx, actor.tenant_id, call_id)
+
+
+def _checked(call: Call) -> Call:
+    _ = check_url(call.url, limit=MAX_URL_LENGTH)
+    if call.method not in METHODS:
+        raise Invalid(f"method must be one of {', '.join(sorted(METHODS))}", field="method")
+    for name, value in (call.headers or {}).items():
+        if not _TOKEN.fullmatch(name):
+            raise Invalid(f"headers: {name!r} is no header name", field="headers")
+        if any(letter in value for letter in "\r\n\0"):
+            raise Invalid(f"headers: the value of {name!r} must be one line", field="headers")
+    if call.body_template is not None and len(call.body_template) > MAX_TEMPLATE_LENGTH:
+        raise Invalid("body_template must be at most 64 KB", field="body_template")
+    return call

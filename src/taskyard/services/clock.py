@@ -1,0 +1,98 @@
+"""The clock's use case: every due time becomes exactly one execution row, in one transaction with all it brings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from taskyard.domain import overlaps, schedules
+from taskyard.domain.events import Fact
+from taskyard.domain.executions import Execution, Status, Trigger
+from taskyard.domain.ids import new_id
+from taskyard.domain.jobs import Job, Overlap
+from taskyard.domain.schedules import Fate
+from taskyard.services import cancelling, dispatch
+from taskyard.store import executions, jobs
+from taskyard.store.database import Tx
+
+BATCH = 500
+REPLACED = "a newer due time came (overlap: cancel_previous)"
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """One pass of the clock: how many due times it decided, how late the latest was, and when there is more to do."""
+
+    count: int
+    lateness: timedelta
+    next_due_at: datetime | None
+
+
+async def fire_due(tx: Tx, limit: int = BATCH) -> Fired:
+    """Decide the due times of up to `limit` jobs. Any number of clocks may call this at once: row locks decide."""
+    due = await jobs.due(tx, limit)
+    active = await executions.active_of_jobs(tx, [job.id for job in due if job.overlap is not Overlap.ALLOW])
+    entering: list[Execution] = []
+    facts: list[Fact] = []
+    moves: list[tuple[UUID, datetime | None, datetime | None]] = []
+    for job in due:
+        fates, upcoming = schedules.fates(job, tx.now)
+        entered, cancelled = await _enter(tx, job, fates, active.get(job.id, []))
+        entering += entered
+        facts += cancelled
+        ran = [execution.due_at for execution in entered if execution.status is Status.QUEUED]
+        moves.append((job.id, upcoming, ran[-1] if ran else job.last_run_at))
+    await jobs.advance(tx, moves)
+    facts += await dispatch.enter(tx, entering)
+    # What a held run waited for may have been cancelled in this very pass.
+    await dispatch.release(tx, list({row.job_id for row in entering if row.held and row.job_id}))
+    await dispatch.tell(tx, facts)
+    lateness = max((tx.now - job.next_run_at for job in due if job.next_run_at), default=timedelta(0))
+    return Fired(len(entering), lateness, await jobs.next_due_at(tx))
+
+
+async def _enter(tx: Tx, job: Job, fates: Sequence[Fate], active: Sequence[UUID]) -> tuple[list[Execution], list[Fact]]:
+    """The rows for the job's due times, each seeing those before it as active."""
+    entered: dict[UUID, Execution] = {}
+    facts: list[Fact] = []
+    unfinished = list(active)
+    for fate in fates:
+        if fate.missed_because is not None:
+            execution = _row(tx, job, fate.due_at, Status.MISSED, reason=fate.missed_because)
+        elif (way := overlaps.entry(job.overlap, unfinished)).skipped_because is not None:
+            execution = _row(tx, job, fate.due_at, Status.SKIPPED, reason=way.skipped_because)
+        else:
+            if way.cancels:
+                facts += await cancelling.stop(tx, job.tenant_id, way.cancels, REPLACED)
+                entered |= {ident: _replaced(tx, entered[ident]) for ident in way.cancels if ident in entered}
+            execution = _row(tx, job, fate.due_at, Status.QUEUED, held=way.held)
+            unfinished.append(execution.id)
+        entered[execution.id] = execution
+    return list(entered.values()), facts
+
+
+def _replaced(tx: Tx, execution: Execution) -> Execution:
+    return replace(execution, status=Status.CANCELLED, held=False, reason=REPLACED, finished_at=tx.now)
+
+
+def _row(
+    tx: Tx, job: Job, due_at: datetime, status: Status, *, held: bool = False, reason: str | None = None
+) -> Execution:
+    ident = new_id()
+    return Execution(
+        id=ident,
+        run_id=ident,
+        tenant_id=job.tenant_id,
+        job_id=job.id,
+        kind=job.kind,
+        trigger=Trigger.SCHEDULE,
+        status=status,
+        queue=job.queue,
+        priority=job.priority,
+        held=held,
+        due_at=due_at,
+        reason=reason,
+        created_at=tx.now,
+        available_at=tx.now,
+        finished_at=None if status is Status.QUEUED else tx.now,
+    )

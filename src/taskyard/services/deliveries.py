@@ -1,0 +1,91 @@
+"""Deliveries: what their endings say about the receiver, and their history."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from taskyard.domain.actors import Actor, Permission
+from taskyard.domain.errors import Conflict, NotFound
+from taskyard.domain.events import Fact
+from taskyard.domain.executions import ACTIVE, Execution, Status, Trigger
+from taskyard.domain.ids import new_id
+from taskyard.domain.jobs import Kind
+from taskyard.domain.subscriptions import Subscription, disabling
+from taskyard.services import events
+from taskyard.store import executions, subscriptions
+from taskyard.store.database import Tx
+
+
+async def note(tx: Tx, ended: Sequence[Execution]) -> list[Fact]:
+    """Remember which receivers answer; those gone or failing for too long are switched off, with an event."""
+    receivers = await subscriptions.by_ids(tx, {each.subscription_id for each in ended if each.subscription_id})
+    facts: list[Fact] = []
+    for execution in ended:
+        receiver = receivers.get(execution.subscription_id) if execution.subscription_id else None
+        if receiver is None or not receiver.is_active or execution.status is Status.CANCELLED:
+            continue
+        changed = _after(tx, receiver, execution)
+        if changed != receiver:
+            receivers[receiver.id] = changed
+            await subscriptions.put(tx, changed)
+        if not changed.is_active:
+            facts.append(disabled(changed))
+    return facts
+
+
+def _after(tx: Tx, receiver: Subscription, execution: Execution) -> Subscription:
+    if execution.status is Status.SUCCESS:
+        return replace(receiver, failing_since=None)
+    why = disabling(receiver.failing_since, execution.response_code, tx.now)
+    return replace(
+        receiver,
+        failing_since=receiver.failing_since or tx.now,
+        is_active=why is None,
+        disabled_reason=why,
+    )
+
+
+def disabled(subscription: Subscription) -> Fact:
+    """The event that a subscription is off."""
+    data = {"webhook_id": str(subscription.id), "url": subscription.url, "reason": subscription.disabled_reason}
+    return Fact(subscription.tenant_id, "webhook.disabled", data)
+
+
+async def page(
+    tx: Tx, actor: Actor, subscription_id: UUID, *, status: Status | None, skip: int, limit: int
+) -> tuple[list[Execution], int]:
+    """The tries to deliver to one subscription, newest first. Raises `NotFound`."""
+    actor.require(Permission.READ)
+    if await subscriptions.get(tx, actor.tenant_id, subscription_id) is None:
+        raise NotFound("webhook", subscription_id)
+    return await executions.page(
+        tx, actor.tenant_id, subscription_id=subscription_id, kind=Kind.DELIVERY, status=status, skip=skip, limit=limit
+    )
+
+
+async def redeliver(tx: Tx, actor: Actor, subscription_id: UUID, execution_id: UUID) -> Execution:
+    """Send an ended delivery once more, under the same delivery id. Raises `NotFound`, `Conflict`."""
+    actor.require(Permission.WRITE)
+    first = await executions.get(tx, actor.tenant_id, execution_id, lock=True)
+    if first is None or first.kind is not Kind.DELIVERY or first.subscription_id != subscription_id:
+        raise NotFound("delivery", execution_id)
+    if first.status in ACTIVE:
+        raise Conflict("The delivery is still under way")
+    again = Execution(
+        id=new_id(),
+        tenant_id=first.tenant_id,
+        run_id=first.run_id,
+        subscription_id=first.subscription_id,
+        kind=Kind.DELIVERY,
+        trigger=Trigger.REPLAY,
+        status=Status.QUEUED,
+        queue=first.queue,
+        created_at=tx.now,
+        available_at=tx.now,
+        spec=first.spec,
+        replay_of=first.id,
+        requested_by=actor.user_id,
+    )
+    await executions.bury(tx, [first.id])
+    await events.queue_deliveries(tx, [again])
+    return again

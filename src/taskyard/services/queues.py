@@ -1,0 +1,63 @@
+"""Queues: seeing, pausing, resuming, clearing. They are the whole yard's, so switching them is the operator's."""
+
+from taskyard.domain.actors import Actor, Permission
+from taskyard.domain.errors import Forbidden
+from taskyard.domain.events import Fact
+from taskyard.domain.hints import QueuesChanged, WorkQueued
+from taskyard.domain.queues import Queue, QueueState
+from taskyard.services import cancelling, events
+from taskyard.store import executions, queue_states
+from taskyard.store.database import Tx
+
+_BATCH = 1000
+
+
+async def states(tx: Tx, actor: Actor) -> list[QueueState]:
+    """Every queue as it stands, over all tenants: numbers only."""
+    actor.require(Permission.READ)
+    return await queue_states.states(tx)
+
+
+async def paused(tx: Tx) -> set[Queue]:
+    """Which queues hand out nothing; for the workers."""
+    return await queue_states.paused(tx)
+
+
+async def pause(tx: Tx, actor: Actor, queue: Queue, reason: str | None = None) -> None:
+    """Hand out nothing of `queue` from now on; what runs goes on. Raises `Forbidden`."""
+    _require_operator(actor)
+    await queue_states.set_paused(tx, queue, pause=True, reason=reason)
+    await events.append(tx, [_told(actor, "queue.paused", queue, reason)])
+    tx.hint(QueuesChanged())
+
+
+async def resume(tx: Tx, actor: Actor, queue: Queue) -> None:
+    """Hand out `queue` again. Raises `Forbidden`."""
+    _require_operator(actor)
+    await queue_states.set_paused(tx, queue, pause=False, reason=None)
+    await events.append(tx, [_told(actor, "queue.resumed", queue, None)])
+    tx.hint(QueuesChanged())
+    tx.hint(WorkQueued())
+
+
+async def clear(tx: Tx, actor: Actor, queue: Queue) -> int:
+    """Cancel all that the actor's tenant has waiting in `queue`; how many it was."""
+    actor.require(Permission.ADMIN)
+    cleared = 0
+    reason = f"queue {queue.value} was cleared by {actor.name}"
+    while waiting := await executions.queued(tx, tenant_id=actor.tenant_id, queue=queue, limit=_BATCH):
+        await events.append(tx, await cancelling.end_waiting(tx, waiting, reason, actor.name))
+        cleared += len(waiting)
+    await events.append(tx, [_told(actor, "queue.cleared", queue, None, cleared=cleared)])
+    return cleared
+
+
+def _require_operator(actor: Actor) -> None:
+    actor.require(Permission.ADMIN)
+    if not actor.of_operator:
+        raise Forbidden("Queues serve all tenants; only the operator's tenant may pause or resume them")
+
+
+def _told(actor: Actor, event_type: str, queue: Queue, reason: str | None, **more: object) -> Fact:
+    data = {"queue": queue.value, "reason": reason} | more
+    return Fact(actor.tenant_id, event_type, data, actor=actor.name)

@@ -1,0 +1,50 @@
+"""Counts and averages that are shown, not decided upon."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, text
+
+from taskyard.domain.jobs import Kind
+from taskyard.store.database import Tx
+from taskyard.store.tables import executions, login_sessions, revoked_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionCounts:
+    """How many executions a tenant has in each status, and how long those that ran took on average."""
+
+    by_status: dict[str, int]
+    average_ms: float
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.by_status.values())
+
+
+async def of_executions(tx: Tx, tenant_id: UUID) -> ExecutionCounts:
+    """The tenant's counts; deliveries are not work of the tenant's own and are left out."""
+    mine = (executions.c.tenant_id == tenant_id, executions.c.kind != Kind.DELIVERY.value)
+    query = select(executions.c.status, func.count()).where(*mine).group_by(executions.c.status)
+    by_status = {row[0]: int(row[1]) for row in await tx.connection.execute(query)}
+    average = select(func.avg(executions.c.duration_ms)).where(*mine, executions.c.duration_ms.is_not(None))
+    return ExecutionCounts(by_status, float((await tx.connection.execute(average)).scalar() or 0.0))
+
+
+async def ping(tx: Tx) -> None:
+    """Ask the database anything; raises what its driver raises."""
+    await tx.connection.execute(text("SELECT 1"))
+
+
+async def prune_credentials(tx: Tx, before: datetime) -> None:
+    """Forget sessions and revocations that have expired by themselves."""
+    await tx.connection.execute(delete(login_sessions).where(login_sessions.c.expires_at < before))
+    await tx.connection.execute(delete(revoked_tokens).where(revoked_tokens.c.expires_at < before))
+
+
+async def prune_engine_log(tx: Tx) -> None:
+    """Empty the engine's own log on PostgreSQL: executions and events tell more, and it grows without end."""
+    if not tx.is_sqlite:
+        await tx.connection.execute(text("DELETE FROM pgqueuer_log WHERE created < now() - interval '10 minutes'"))
