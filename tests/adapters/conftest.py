@@ -1,5 +1,6 @@
 """Fixtures of the adapters' tests."""
 
+import ssl
 from collections.abc import AsyncIterator
 
 import pytest
@@ -28,9 +29,15 @@ def lines() -> Lines:
     return Lines()
 
 
+@pytest.fixture(scope="session")
+def ssl_context() -> ssl.SSLContext:
+    """Made once, because reading the system's certificates takes longer than most tests."""
+    return ssl.create_default_context()
+
+
 @pytest.fixture
-async def clients() -> AsyncIterator[HttpClients]:
-    async with HttpClients() as made:
+async def clients(ssl_context: ssl.SSLContext) -> AsyncIterator[HttpClients]:
+    async with HttpClients(ssl_context=ssl_context) as made:
         yield made
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 
@@ -36,9 +36,16 @@ class Receiver:
     connections: int = 0
     answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
     _open: set[asyncio.StreamWriter] = field(default_factory=set[asyncio.StreamWriter])
+    _fewer: asyncio.Event = field(default_factory=asyncio.Event)
 
     def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.port}{path}"
+
+    async def open_connections(self, at_most: int) -> int:
+        """How many connections are open, as soon as there are no more than `at_most`."""
+        while len(self._open) > at_most:
+            await self._fewer.wait()
+        return len(self._open)
 
     def on(self, path: str, answer: Answer) -> str:
         """Answer `path` so; gives its URL."""
@@ -55,6 +62,8 @@ class Receiver:
         finally:
             self._open.discard(writer)
             writer.close()
+            fewer, self._fewer = self._fewer, asyncio.Event()
+            fewer.set()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -95,7 +104,7 @@ def raw(data: bytes, *, then_close: bool = True) -> Answer:
 
 
 @contextlib.asynccontextmanager
-async def receiver(tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
+async def receiver(tls: ssl.SSLContext | None = None) -> AsyncGenerator[Receiver]:
     """A receiver on a free port of 127.0.0.1."""
     made = Receiver()
     server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=tls, backlog=1024)

@@ -1,6 +1,8 @@
 """The command runner: how a line is run, what is kept of its output, what it gets to see."""
 
+import asyncio
 import os
+import sys
 import tracemalloc
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -78,6 +80,13 @@ async def test_without_pidfd_a_thread_waits(runner: CommandRunner, monkeypatch: 
     assert (outcome.exit_code, output.stdout) == (4, b"kept\n")
 
 
+async def test_many_at_once_do_not_mix(runner: CommandRunner) -> None:
+    lines = [f"echo {number}; sleep 0.05; echo {number}; exit {number}" for number in range(40)]
+    ended = await asyncio.gather(*(heard(runner, command(line)) for line in lines))
+    assert [outcome.exit_code for outcome, _ in ended] == list(range(40))
+    assert [output.stdout for _, output in ended] == [f"{number}\n{number}\n".encode() for number in range(40)]
+
+
 # Not runnable
 
 
@@ -114,6 +123,19 @@ async def test_no_shell() -> None:
     assert outcome.error == "there is no shell at /bin/no-such-shell: install one to run commands on this machine"
 
 
+async def test_a_command_does_not_run_without_its_guardian(
+    runner: CommandRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", "/bin/no-such-python")
+        outcome, _ = await heard(runner, command("touch ran", working_directory=tmp_path))
+    assert outcome.cause is Cause.NOT_RUNNABLE
+    assert "may run /bin/no-such-python" in (outcome.error or "")
+    assert os.listdir(tmp_path) == []  # noqa: PTH208
+    outcome, _ = await heard(runner, command("touch ran", working_directory=tmp_path))
+    assert outcome.verdict is Verdict.SUCCEEDED
+
+
 async def test_no_descriptor_is_left_open(runner: CommandRunner) -> None:
     await heard(runner, command("true"))
     before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208
@@ -128,7 +150,7 @@ async def test_no_descriptor_is_left_open(runner: CommandRunner) -> None:
 
 async def test_working_directory(runner: CommandRunner, tmp_path: Path) -> None:
     _, output = await heard(runner, command("pwd", working_directory=tmp_path))
-    assert output.stdout.decode().strip() == os.path.realpath(tmp_path)
+    assert output.stdout.decode().strip() == str(tmp_path)
 
 
 async def test_without_a_directory_it_starts_at_home(
@@ -136,7 +158,7 @@ async def test_without_a_directory_it_starts_at_home(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     _, output = await heard(runner, command("pwd"))
-    assert output.stdout.decode().strip() == os.path.realpath(tmp_path)
+    assert output.stdout.decode().strip() == str(tmp_path)
     monkeypatch.setenv("HOME", "/nowhere")
     _, output = await heard(runner, command("pwd"))
     assert output.stdout == b"/\n"

@@ -6,7 +6,7 @@ import datetime as dt
 import ipaddress
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Generator
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
@@ -32,8 +32,20 @@ PRIVATE_TOO = NetworkPolicy(allow_private=True)
 
 @pytest.mark.parametrize(
     "address",
-    ["8.8.8.8", "1.1.1.1", "93.184.215.14", "2606:4700::1111", "2a00:1450:4001:82f::200e", "::ffff:8.8.8.8"]
-    + ["64:ff9b::808:808", "2002:808:808::1", "::8.8.8.8", "172.32.0.1", "100.128.0.1", "11.0.0.1"],
+    [
+        "8.8.8.8",
+        "1.1.1.1",
+        "93.184.215.14",
+        "2606:4700::1111",
+        "2a00:1450:4001:82f::200e",
+        "::ffff:8.8.8.8",
+        "64:ff9b::808:808",
+        "2002:808:808::1",
+        "::8.8.8.8",
+        "172.32.0.1",
+        "100.128.0.1",
+        "11.0.0.1",
+    ],
 )
 def test_public_addresses(address: str) -> None:
     assert judge(address) is Reach.PUBLIC
@@ -42,10 +54,30 @@ def test_public_addresses(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["127.0.0.1", "127.255.255.254", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1"]
-    + ["100.127.255.255", "::1", "fc00::1", "fd12:3456::1", "::ffff:127.0.0.1", "::ffff:a00:1", "::127.0.0.1"]
-    + ["64:ff9b::7f00:1", "64:ff9b::10.0.0.1", "64:ff9b:1::7f00:1", "64:ff9b:1::8.8.8.8", "2002:7f00:1::"]
-    + ["2002:c0a8:101::1", "::ffff:0:127.0.0.1", "2606:4700::5efe:10.0.0.1"],
+    [
+        "127.0.0.1",
+        "127.255.255.254",
+        "10.0.0.1",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.168.1.1",
+        "100.64.0.1",
+        "100.127.255.255",
+        "::1",
+        "fc00::1",
+        "fd12:3456::1",
+        "::ffff:127.0.0.1",
+        "::ffff:a00:1",
+        "::127.0.0.1",
+        "64:ff9b::7f00:1",
+        "64:ff9b::10.0.0.1",
+        "64:ff9b:1::7f00:1",
+        "64:ff9b:1::8.8.8.8",
+        "2002:7f00:1::",
+        "2002:c0a8:101::1",
+        "::ffff:0:127.0.0.1",
+        "2606:4700::5efe:10.0.0.1",
+    ],
 )
 def test_private_addresses_only_by_policy(address: str) -> None:
     assert judge(address) is Reach.PRIVATE
@@ -55,15 +87,57 @@ def test_private_addresses_only_by_policy(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["169.254.169.254", "169.254.0.1", "169.254.170.2", "100.100.100.200", "168.63.129.16", "192.0.0.192"]
-    + ["fd00:ec2::254", "fd20:ce::254", "fd00:42::42", "fe80::1", "fe80::1%eth0", "fe80::a9fe:a9fe%25lo", "febf::1"]
-    + ["::ffff:169.254.169.254", "::ffff:a9fe:a9fe", "::169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1"]
-    + ["64:ff9b:1::a9fe:a9fe", "64:ff9b:1:a9fe:a9:fe00::", "64:ff9b:1:a9:fe:a9fe::", "64:ff9b:1:0:a9:fea9:fe00:0"]
-    + ["2606:4700::5efe:169.254.169.254", "::ffff:0:169.254.169.254"]
-    + ["2001:0:a9fe:a9fe::f7f7:f7f7", "2001:0:808:808::5601:5601"]
-    + ["0.0.0.0", "0.1.2.3", "::", "::ffff:0.0.0.0", "224.0.0.1", "239.255.255.250", "ff02::1", "255.255.255.255"]
-    + ["240.0.0.1", "192.0.2.1", "198.51.100.1", "203.0.113.1", "198.18.0.1", "192.88.99.1", "192.0.0.8"]
-    + ["2001:db8::1", "3fff::1", "100::1", "5f00::1", "fec0::1", "4000::1", "2001:10::1", "2001:2::1"],
+    [
+        "169.254.169.254",
+        "169.254.0.1",
+        "169.254.170.2",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd20:ce::254",
+        "fd00:42::42",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fe80::a9fe:a9fe%25lo",
+        "febf::1",
+        "::ffff:169.254.169.254",
+        "::ffff:a9fe:a9fe",
+        "::169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "2002:a9fe:a9fe::1",
+        "64:ff9b:1::a9fe:a9fe",
+        "64:ff9b:1:a9fe:a9:fe00::",
+        "64:ff9b:1:a9:fe:a9fe::",
+        "64:ff9b:1:0:a9:fea9:fe00:0",
+        "2606:4700::5efe:169.254.169.254",
+        "::ffff:0:169.254.169.254",
+        "2001:0:a9fe:a9fe::f7f7:f7f7",
+        "2001:0:808:808::5601:5601",
+        "0.0.0.0",
+        "0.1.2.3",
+        "::",
+        "::ffff:0.0.0.0",
+        "224.0.0.1",
+        "239.255.255.250",
+        "ff02::1",
+        "255.255.255.255",
+        "240.0.0.1",
+        "192.0.2.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "198.18.0.1",
+        "192.88.99.1",
+        "192.0.0.8",
+        "2001:db8::1",
+        "3fff::1",
+        "100::1",
+        "5f00::1",
+        "fec0::1",
+        "4000::1",
+        "2001:10::1",
+        "2001:2::1",
+    ],
 )
 def test_addresses_nobody_may_call(address: str) -> None:
     assert judge(address) is Reach.NEVER
@@ -97,9 +171,14 @@ def test_what_is_called_public_is_global_unicast(address: IPv4Address | IPv6Addr
     reach = judge(str(address))
     if reach is Reach.PUBLIC and isinstance(address, IPv4Address):
         assert address.is_global
-        assert not (address.is_multicast or address.is_reserved or address.is_private or address.is_loopback)
+        assert not (address.is_multicast)
+        assert not (address.is_reserved)
+        assert not (address.is_private)
+        assert not (address.is_loopback)
     if reach is Reach.PUBLIC:
-        assert not (address.is_link_local or address.is_unspecified or address.is_multicast)
+        assert not (address.is_link_local)
+        assert not (address.is_unspecified)
+        assert not (address.is_multicast)
 
 
 @given(V4 | st.ip_addresses(v=6))
@@ -115,10 +194,36 @@ async def _refused(clients: HttpClients, policy: NetworkPolicy, url: str) -> Non
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "localhost", "LOCALHOST", "2130706433", "0x7f000001", "0x7f.1", "127.1", "127.0.1"]
-    + ["0177.0.0.1", "017700000001", "0x7f.0x0.0x0.0x1", "[::1]", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]"]
-    + ["[::ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "127。0。0。1", "user@127.0.0.1"]
-    + ["example.com@127.0.0.1", "0.0.0.0", "0", "[::]", "10.1.2.3", "167838211", "192.168.0.1", "[fd00::1]"],
+    [
+        "127.0.0.1",
+        "localhost",
+        "LOCALHOST",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.1",
+        "127.1",
+        "127.0.1",
+        "0177.0.0.1",
+        "017700000001",
+        "0x7f.0x0.0x0.0x1",
+        "[::1]",
+        "[0:0:0:0:0:0:0:1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "127。0。0。1",
+        "user@127.0.0.1",
+        "example.com@127.0.0.1",
+        "0.0.0.0",
+        "0",
+        "[::]",
+        "10.1.2.3",
+        "167838211",
+        "192.168.0.1",
+        "[fd00::1]",
+    ],
 )
 async def test_every_spelling_of_a_private_host_is_refused(clients: HttpClients, target: Receiver, host: str) -> None:
     await _refused(clients, PUBLIC_ONLY, f"http://{host}:{target.port}/")
@@ -127,10 +232,29 @@ async def test_every_spelling_of_a_private_host_is_refused(clients: HttpClients,
 
 @pytest.mark.parametrize(
     "host",
-    ["169.254.169.254", "2852039166", "0xa9fea9fe", "0xA9.0xFE.0xA9.0xFE", "169.16689662", "025177524776"]
-    + ["[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "[64:ff9b::a9fe:a9fe]", "[fd00:ec2::254]", "[fe80::1]"]
-    + ["metadata.google.internal", "METADATA.google.internal.", "metadata", "100.100.100.200", "instance-data"]
-    + ["168.63.129.16", "0.0.0.0", "0", "[::]", "255.255.255.255"],
+    [
+        "169.254.169.254",
+        "2852039166",
+        "0xa9fea9fe",
+        "0xA9.0xFE.0xA9.0xFE",
+        "169.16689662",
+        "025177524776",
+        "[::ffff:169.254.169.254]",
+        "[::ffff:a9fe:a9fe]",
+        "[64:ff9b::a9fe:a9fe]",
+        "[fd00:ec2::254]",
+        "[fe80::1]",
+        "metadata.google.internal",
+        "METADATA.google.internal.",
+        "metadata.goog",
+        "100.100.100.200",
+        "instance-data.ec2.internal",
+        "168.63.129.16",
+        "0.0.0.0",
+        "0",
+        "[::]",
+        "255.255.255.255",
+    ],
 )
 async def test_metadata_is_refused_whatever_the_policy(clients: HttpClients, host: str) -> None:
     for policy in (PUBLIC_ONLY, PRIVATE_TOO):
@@ -157,13 +281,13 @@ class Rebinding:
     def __init__(self) -> None:
         self.asked = 0
 
-    async def __call__(self, host: str, port: int) -> list[str]:
+    async def __call__(self, _host: str, _port: int) -> list[str]:
         self.asked += 1
         return ["198.51.101.1"] if self.asked == 1 else ["127.0.0.1"]
 
 
 @contextlib.contextmanager
-def _connections_noted() -> Iterator[list[object]]:
+def _connections_noted() -> Generator[list[object]]:
     """The peers that this thread's sockets are told to connect to, which then refuse."""
     noted: list[object] = []
     loop = asyncio.get_running_loop()
@@ -255,6 +379,24 @@ async def test_tls_speaks_to_the_host_of_the_url_not_to_the_address(tmp_path: Pa
         with pytest.raises(httpx2.ConnectError, match="certificate"):
             await clients.client(PRIVATE_TOO).get(f"https://other.test:{made.port}/")
     assert names == ["yard.test", "other.test"]
+
+
+async def test_a_handshake_without_end_leaves_nothing_open() -> None:
+    hung_up = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        hung_up.set()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with HttpClients() as clients:
+        call = asyncio.ensure_future(clients.client(PRIVATE_TOO).get(f"https://127.0.0.1:{port}/"))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(call, 0.2)
+        await asyncio.wait_for(hung_up.wait(), 5)
+    server.close()
 
 
 async def test_the_environment_changes_nothing(target: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:

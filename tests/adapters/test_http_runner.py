@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import logging
 import socket
 import time
 import tracemalloc
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from taskyard.adapters.http.client import HttpClients, user_agent
+from taskyard.adapters.http.pool import MAX_IDLE
 from taskyard.adapters.http.retry_after import parse_retry_after
 from taskyard.adapters.runners.http import HttpRunner
 from taskyard.domain.runs import Cause, HttpCall, HttpRun, NetworkPolicy, Outcome, Stream, Verdict
@@ -81,8 +83,12 @@ async def test_the_line_shows_no_secret(clients: HttpClients, target: Receiver, 
 async def test_libraries_log_no_secret(
     clients: HttpClients, target: Receiver, lines: Lines, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await HttpRunner(clients).run(a_run(HttpCall(target.url("/?token=qsecret"))), lines)
-    assert "qsecret" not in caplog.text
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("taskyard.test").debug("is heard")
+    call = HttpCall(target.url("/?token=qsecret"), headers={"X-Key": "hsecret"})
+    await HttpRunner(clients).run(a_run(call), lines)
+    assert "is heard" in caplog.text
+    assert "secret" not in caplog.text
 
 
 async def test_the_first_failure_ends_the_run(clients: HttpClients, target: Receiver, lines: Lines) -> None:
@@ -202,7 +208,7 @@ async def test_headers_that_frame_the_message_are_ours(clients: HttpClients, tar
         (None, {}, None),
     ],
 )
-async def test_the_content_type_of_a_body(
+async def test_the_content_type_of_a_body(  # noqa: PLR0917
     clients: HttpClients,
     target: Receiver,
     lines: Lines,
@@ -330,10 +336,17 @@ async def test_dripping_headers_cannot_outlast_the_limit(clients: HttpClients, t
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\x00\xff nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 abc\r\n\r\n"]
-    + [b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300_000, b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"]
-    + [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"]
-    + [b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"],
+    [
+        b"",
+        b"\x00\xff nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 abc\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300000,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+    ],
 )
 async def test_an_answer_that_is_no_http_fails_the_run(
     clients: HttpClients, target: Receiver, lines: Lines, data: bytes
@@ -416,7 +429,7 @@ async def test_a_compressed_bomb_is_not_unpacked(clients: HttpClients, target: R
         (b"not packed", {"Content-Encoding": "gzip"}, ""),
     ],
 )
-async def test_bodies_become_text(
+async def test_bodies_become_text(  # noqa: PLR0917
     clients: HttpClients, target: Receiver, lines: Lines, body: bytes, headers: dict[str, str], text: str
 ) -> None:
     url = target.on("/", answer(200, body, tuple(headers.items())))
@@ -452,6 +465,48 @@ async def test_connections_are_used_again(clients: HttpClients, target: Receiver
         assert (await runner.run(a_run(HttpCall(target.url())), lines)).verdict is Verdict.SUCCEEDED
     assert len(target.requests) == 20
     assert target.connections == 1
+
+
+async def test_a_connection_the_other_side_closed_is_not_used_again(
+    clients: HttpClients, target: Receiver, lines: Lines
+) -> None:
+    async def once(received: Received, writer: asyncio.StreamWriter) -> None:
+        await answer(200, b"ok")(received, writer)
+        writer.close()
+        await writer.wait_closed()
+
+    url = target.on("/", once)
+    for _ in range(5):
+        outcome = await HttpRunner(clients).run(a_run(HttpCall(url)), lines)
+        assert outcome.verdict is Verdict.SUCCEEDED
+        await target.open_connections(at_most=0)
+    assert target.connections == 5
+
+
+async def test_a_connection_with_an_unread_body_is_not_used_again(
+    clients: HttpClients, target: Receiver, lines: Lines
+) -> None:
+    url = target.on("/", answer(200, b"x" * 200_000))
+    for _ in range(3):
+        await HttpRunner(clients).run(a_run(HttpCall(url)), lines)
+    assert target.connections == 3
+
+
+async def test_idle_connections_are_few(clients: HttpClients, target: Receiver) -> None:
+    arrived = 0
+    everybody = asyncio.Event()
+
+    async def hold(received: Received, writer: asyncio.StreamWriter) -> None:
+        nonlocal arrived
+        arrived += 1
+        if arrived == MAX_IDLE + 20:
+            everybody.set()
+        await everybody.wait()
+        await answer(200, b"ok")(received, writer)
+
+    run = a_run(HttpCall(target.on("/", hold)), timeout=60)
+    await asyncio.gather(*(HttpRunner(clients).run(run, Lines()) for _ in range(MAX_IDLE + 20)))
+    assert await target.open_connections(at_most=MAX_IDLE) == MAX_IDLE
 
 
 async def test_500_calls_are_in_flight_at_once(clients: HttpClients, target: Receiver) -> None:

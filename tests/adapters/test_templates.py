@@ -224,6 +224,10 @@ def test_an_attack_that_only_shows_when_run_ends_early(template: str) -> None:
     assert "0x" not in refused.value.message
 
 
+def test_a_result_of_almost_1_mb_is_fine() -> None:
+    assert len(render("{{ job.big }}" * 17, CONTEXT)) == 17 * 60_000
+
+
 def test_objects_that_are_no_plain_data_are_never_written() -> None:
     class Secretive:
         def __init__(self) -> None:

@@ -115,10 +115,13 @@ class Actor:
             raise Forbidden(COMMANDS_FORBIDDEN)
         raise Forbidden(f"Role {self.role.value} lacks the permission {permission.value!r}")
 
+    def operates(self) -> bool:
+        """Whether the actor administers the operator's own tenant, and with it the yard."""
+        return self.of_operator and Permission.ADMIN in self.permissions
+
     def require_operator(self) -> None:
-        """Raises `Forbidden` unless the actor administers the operator's own tenant."""
-        self.require(Permission.ADMIN)
-        if not self.of_operator:
+        """Raises `Forbidden` unless the actor operates the yard."""
+        if not self.operates():
             raise Forbidden("Only the operator of this yard may do this")
 
     def require_power_over(self, role: Role) -> None:
@@ -153,7 +156,7 @@ def member(tenant: Tenant, user: User, role: Role) -> Actor:
 
 
 def principal(person: Person, *, issuer: Issuer = Issuer.HOUSE, default: UUID | None = None) -> Principal:
-    """What a proven credential of `person` opens: every tenant they belong to, `default` (else the oldest) unless named.
+    """What a proven credential of `person` opens: every tenant of theirs; `default` (else the oldest) unless named.
 
     Raises `Forbidden` when they belong to no tenant, or not to `default`.
     """

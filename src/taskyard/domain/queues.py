@@ -64,3 +64,14 @@ def check_priority(priority: int) -> int:
     if priority not in PRIORITY_RANGE:
         raise Invalid("priority must be from -50 to 50", field="priority")
     return priority
+
+
+def payload_of(ticket: Ticket) -> bytes:
+    """What the engine carries: the kind, so that a worker can take turns by kind, and the execution's id."""
+    return f"{ticket.kind}:{ticket.execution_id}".encode()
+
+
+def read_payload(payload: bytes | None) -> tuple[str, UUID]:
+    """The kind and execution id of a payload made by `payload_of`."""
+    kind, _, ident = (payload or b"").decode().partition(":")
+    return kind, UUID(ident)

@@ -2,13 +2,13 @@
 
 from uuid import UUID
 
-from taskyard.domain.actors import Actor, Issuer, Member, Permission, Principal, Role, Tenant, User, member
+from taskyard.domain.actors import Actor, Issuer, Member, Permission, Person, Principal, Role, Tenant, User, member
 from taskyard.domain.credentials import checked_email, checked_name
 from taskyard.domain.errors import Conflict, Forbidden, LimitExceeded, NotFound
 from taskyard.domain.ids import new_id
 from taskyard.domain.rules import Rules
 from taskyard.services.transactions import Tx
-from taskyard.store import api_keys, logins, tenants, users
+from taskyard.store import api_keys, logins, people, tenants, users
 
 OPERATOR_TENANT = "Operator"
 MAX_CLAIMED = 1000
@@ -42,7 +42,7 @@ async def find_operator(tx: Tx) -> Actor | None:
     return None if found is None else member(found[0], found[1].user, found[1].role)
 
 
-async def add_user(tx: Tx, actor: Actor, email: str, full_name: str, password_hash: str, role: Role) -> User:
+async def add_user(tx: Tx, actor: Actor, *, email: str, full_name: str, password_hash: str, role: Role) -> User:
     """A new user in the actor's tenant. Raises `Forbidden`, `Conflict` EMAIL_TAKEN, `Invalid`."""
     actor.require(Permission.ADMIN)
     actor.require_power_over(role)
@@ -57,29 +57,30 @@ async def list_users(tx: Tx, actor: Actor) -> list[Member]:
     return await tenants.list_members(tx, actor.tenant_id)
 
 
-async def find_user(tx: Tx, actor: Actor, email: str) -> Member:
-    """The member of the actor's tenant with that address. Raises `NotFound`, `Invalid`."""
-    address = checked_email(email)
-    for found in await list_users(tx, actor):
-        if found.user.email == address:
-            return found
-    raise NotFound("user", address)
+async def find_user(tx: Tx, actor: Actor, email: str) -> Person:
+    """The person with that address, among the members of the actor's tenant or, for the operator, everybody.
+
+    Raises `NotFound`.
+    """
+    actor.require(Permission.READ)
+    address = email.strip().lower()
+    return _within_reach(actor, await people.by_email(tx, address) if address.isprintable() else None, email)
 
 
 async def disable_user(tx: Tx, actor: Actor, user_id: UUID) -> None:
     """Switch a user off: all their tokens, sessions and keys stop working at once.
 
-    Raises `NotFound` when they are not in the actor's tenant; `Forbidden` when they belong to other tenants too, unless
-    the operator asks: no tenant may shut another one's door; `Conflict` for oneself.
+    Only the operator reaches beyond the actor's tenant. Raises `NotFound`; `Forbidden` when they belong to other
+    tenants as well: no tenant may shut another one's door; `Conflict` for oneself.
     """
     actor.require(Permission.ADMIN)
-    membership = await tenants.get_membership(tx, actor.tenant_id, user_id)
-    if membership is None:
-        raise NotFound("user", user_id)
-    actor.require_power_over(membership.role)
+    person = _within_reach(actor, await people.by_id(tx, user_id), user_id)
     if user_id == actor.user_id:
         raise Conflict("You cannot disable yourself", code="USER_IS_YOURSELF")
-    if not actor.of_operator and await tenants.count_memberships(tx, user_id) > 1:
+    for held in person.memberships:
+        if held.tenant.id == actor.tenant_id:
+            actor.require_power_over(held.role)
+    if not actor.operates() and len(person.memberships) > 1:
         raise Forbidden("This user belongs to other accounts as well; only the operator can disable them")
     await users.disable(tx, user_id)
     await logins.revoke_all(tx, user_id)
@@ -144,6 +145,14 @@ async def _found(tx: Tx, tenant_id: UUID, name: str, user: User, role: Role, *, 
     await tenants.add(tx, tenant)
     await tenants.add_member(tx, tenant.id, user.id, role)
     return tenant
+
+
+def _within_reach(actor: Actor, person: Person | None, asked: object) -> Person:
+    if person is None:
+        raise NotFound("user", asked)
+    if not actor.operates() and all(held.tenant.id != actor.tenant_id for held in person.memberships):
+        raise NotFound("user", asked)
+    return person
 
 
 async def _allow(tx: Tx, actor: Actor, tenant_id: UUID, permit: str, *, allowed: bool) -> Tenant:

@@ -7,11 +7,12 @@ order everywhere: serial jobs, executions, event counters.
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from uuid import UUID
 
 from taskyard.domain import plans
 from taskyard.domain.events import Fact
-from taskyard.domain.executions import Execution, Status, ending
+from taskyard.domain.executions import Execution, Status, ending, ticket
 from taskyard.domain.hints import OutputAppended
 from taskyard.domain.ids import new_id
 from taskyard.domain.jobs import Job, Kind, retry_policy
@@ -20,6 +21,10 @@ from taskyard.domain.runs import Cause, Outcome, Run, Verdict
 from taskyard.services import deliveries, dispatch
 from taskyard.store import calls, executions, jobs, subscriptions, tenants, workers
 from taskyard.store.database import Tx
+from taskyard.store.queue import tickets
+
+OVERDUE = timedelta(seconds=60)
+SWEEP = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +43,22 @@ class Finished:
     outcome: Outcome
 
 
-async def begin(tx: Tx, rules: Rules, worker_id: UUID, execution_ids: Sequence[UUID]) -> list[Begun]:
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What became of the asked-for executions; `put_back` are still queued, but in a queue that is paused."""
+
+    begun: list[Begun]
+    put_back: set[UUID]
+
+
+async def begin(tx: Tx, rules: Rules, worker_id: UUID, execution_ids: Sequence[UUID]) -> Beginning:
     """Compare and set queued to running. What is cancelled, held or begun elsewhere is left out, quietly."""
     begun = await executions.begin(tx, execution_ids, worker_id)
+    left = set(execution_ids).difference(execution.id for execution in begun)
+    put_back = await executions.still_queued(tx, list(left)) if left else set[UUID]()
     planned = await _plans(tx, rules, begun)
     await dispatch.tell(tx, [dispatch.fact(execution) for execution in begun])
-    return planned
+    return Beginning(planned, put_back)
 
 
 async def _plans(tx: Tx, rules: Rules, begun: Sequence[Execution]) -> list[Begun]:
@@ -87,6 +102,16 @@ async def reap(tx: Tx, rules: Rules) -> int:
     lost = await workers.lapsed(tx)
     await workers.end(tx, lost, "lease lapsed")
     return sum([await _abandon(tx, rules, worker_id, "worker lost: its lease lapsed") for worker_id in lost])
+
+
+async def reissue(tx: Tx) -> int:
+    """Enqueue again what has long been due and the engine does not know; how many executions it was.
+
+    Every execution is enqueued in the transaction that makes it, so this finds nothing unless the engine's table was
+    damaged, cleared by hand, or lost rows in a way nobody thought of.
+    """
+    overdue = await executions.overdue(tx, tx.now - OVERDUE, SWEEP)
+    return await tickets.reissue(tx, [ticket(execution) for execution in overdue])
 
 
 async def retire(tx: Tx, rules: Rules, worker_id: UUID) -> None:

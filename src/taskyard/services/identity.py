@@ -9,7 +9,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from taskyard.domain.actors import Issuer, Person, Principal, Role, Tenant, User, principal
-from taskyard.domain.credentials import checked_email
+from taskyard.domain.credentials import checked_email, checked_name
 from taskyard.domain.errors import Invalid, Unauthenticated, Unavailable
 from taskyard.domain.rules import Rules
 from taskyard.services import accounts, keys, logins, passwords, supabase, tokens
@@ -99,7 +99,10 @@ class Identity:
         self, *, email: str, password: str, full_name: str, tenant_name: str
     ) -> tuple[User, Tenant, Role]:
         """A new user with a tenant of their own. Raises `Invalid`, `Conflict` EMAIL_TAKEN."""
+        # Hashing costs; what cannot succeed is refused before.
         checked_email(email)
+        checked_name(full_name, "full_name")
+        checked_name(tenant_name, "tenant_name")
         password_hash = await passwords.hash_password(password)
         async with self._database.write() as tx:
             return await accounts.register(

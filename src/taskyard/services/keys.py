@@ -33,7 +33,7 @@ def hash_key(secret: str) -> str:
     """What is stored of a key. A key we make has 256 random bits, which no guessing reaches: slow hashing would only
     slow down every request. The operator's own `API_KEY` is as strong as the operator chose it.
     """
-    return sha256(secret.encode(errors="replace")).hexdigest()
+    return sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
 async def create(tx: Tx, actor: Actor, name: str, *, user_id: UUID | None = None) -> NewKey:
@@ -55,7 +55,9 @@ async def create(tx: Tx, actor: Actor, name: str, *, user_id: UUID | None = None
         raise Invalid("This name is kept for the key of the settings", field="name")
     shown = PREFIX + secrets.token_urlsafe(6)
     secret = shown + secrets.token_urlsafe(32)
-    return NewKey(await _add(tx, actor.tenant_id, holder, title, shown, secret), secret)
+    key = ApiKey(new_id(), actor.tenant_id, holder, title, shown, tx.now)
+    await api_keys.add(tx, key, hash_key(secret))
+    return NewKey(key, secret)
 
 
 async def list_keys(tx: Tx, actor: Actor) -> list[ApiKey]:
@@ -82,23 +84,17 @@ async def ensure(tx: Tx, owner: Actor, secret: str | None) -> ApiKey | None:
     owner.require(Permission.ADMIN)
     if owner.user_id is None:
         raise Invalid("Say whose key it is to be", field="user_id")
-    key_hash = hash_key(secret) if secret else None
-    await api_keys.revoke_named(tx, owner.tenant_id, SETTING_NAME, but=key_hash)
-    if not secret or key_hash is None:
+    if not secret:
+        await api_keys.revoke_named(tx, owner.tenant_id, SETTING_NAME, but=None)
         return None
     if looks_signed(secret):
         raise Invalid("API_KEY looks like a signed token; choose another", field="API_KEY")
+    key_hash = hash_key(secret)
+    await api_keys.revoke_named(tx, owner.tenant_id, SETTING_NAME, but=key_hash)
     shown = secret[: min(4, len(secret) // 4)]
-    if await api_keys.by_hash(tx, key_hash) is None:
-        await _add(tx, owner.tenant_id, owner.user_id, SETTING_NAME, shown, secret)
+    await api_keys.add(tx, ApiKey(new_id(), owner.tenant_id, owner.user_id, SETTING_NAME, shown, tx.now), key_hash)
     known = await api_keys.by_hash(tx, key_hash)
     if known is None or (known.tenant_id, known.user_id) != (owner.tenant_id, owner.user_id):
         raise Conflict("API_KEY is somebody else's key; choose another")
     await api_keys.restore(tx, owner.tenant_id, known.id)
     return await api_keys.get(tx, owner.tenant_id, known.id)
-
-
-async def _add(tx: Tx, tenant_id: UUID, user_id: UUID, name: str, shown: str, secret: str) -> ApiKey:
-    key = ApiKey(new_id(), tenant_id, user_id, name, shown, tx.now)
-    await api_keys.add(tx, key, hash_key(secret))
-    return key

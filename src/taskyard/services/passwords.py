@@ -16,7 +16,7 @@ from taskyard.domain.credentials import checked_password, usable_password
 MAX_AT_ONCE = max(1, min(4, os.cpu_count() or 1))
 
 DUMMY_HASH = "$argon2id$v=19$m=65536,t=3,p=4$s8yruIA8qoyrgjcht1AugQ$yrP0vXcCneZpyHpz/rTPx5y8mFbKv836UetEj1XbVsI"
-"""The hash of a random value nobody kept, with the parameters in use: what an unknown user's password is held against."""
+"""The hash of a random value nobody kept, made with the parameters in use: stands in for an unknown user's."""
 
 _hasher = PasswordHash((Argon2Hasher(),))
 _threads = ThreadPoolExecutor(MAX_AT_ONCE, thread_name_prefix="argon2")

@@ -7,7 +7,7 @@ header change nothing (RFC 8725 §3.1, §3.10). A token is read only after its s
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from joserfc import jwt
@@ -87,18 +87,21 @@ def looks_signed(text: str) -> bool:
 def read_house(key: OctKey, token: str, now: datetime) -> HouseToken | None:
     """What the token says, or None when it was not signed with `key`.
 
-    Raises `Unauthenticated` when it was, and has expired or is no house token. Whether it was revoked is not asked here.
+    Raises `Unauthenticated` when it was, and has expired or is no house token. Revocation is not looked at.
     """
     claims = _signed_claims(key, token)
     if claims is None:
         return None
-    essential = ("sub", "tid", "iat", "exp", "jti")
     rules = JWTClaimsRegistry(
         int(now.timestamp()),
         _SKEW_SECONDS,
         iss={"essential": True, "value": _HOUSE},
         aud={"essential": True, "value": _HOUSE},
-        **{name: {"essential": True} for name in essential},
+        sub={"essential": True},
+        tid={"essential": True},
+        iat={"essential": True},
+        exp={"essential": True},
+        jti={"essential": True},
     )
     _check(rules, claims, now)
     expires_at = datetime.fromtimestamp(claims["exp"], UTC)
@@ -122,7 +125,7 @@ def read_supabase(key: OctKey, token: str, now: datetime) -> SupabaseToken | Non
     )
     _check(rules, claims, now)
     about = claims.get("user_metadata")
-    full_name: object = about.get("full_name") if isinstance(about, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    full_name = cast("dict[str, Any]", about).get("full_name") if isinstance(about, dict) else None
     return SupabaseToken(_uuid(claims["sub"]), _text(claims.get("email")), _text(full_name))
 
 

@@ -69,7 +69,7 @@ async def restore(tx: Tx, tenant_id: UUID, key_id: UUID) -> None:
 
 async def note_use(tx: Tx, key_id: UUID, unless_since: datetime) -> None:
     """Remember that the key was used now, unless a use after `unless_since` is known."""
-    stale = or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < unless_since)
+    stale = or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at <= unless_since)
     await tx.connection.execute(update(api_keys).where(api_keys.c.id == key_id, stale).values(last_used_at=tx.now))
 
 

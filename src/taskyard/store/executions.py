@@ -11,7 +11,7 @@ from taskyard.domain.executions import Execution, Status, Trigger
 from taskyard.domain.jobs import Kind
 from taskyard.domain.queues import Queue
 from taskyard.store.database import Tx
-from taskyard.store.tables import executions
+from taskyard.store.tables import executions, queues
 
 _ACTIVE = executions.c.status.in_((Status.QUEUED.value, Status.RUNNING.value))
 _NO_SPEC = "{}"
@@ -67,18 +67,43 @@ async def get(tx: Tx, tenant_id: UUID, execution_id: UUID, *, lock: bool = False
 
 
 async def begin(tx: Tx, execution_ids: Sequence[UUID], worker_id: UUID) -> list[Execution]:
-    """Make queued executions running under `worker_id`; those no longer queued are not among the answer."""
+    """Make queued executions running under `worker_id`; those held, paused or no longer queued are left out."""
+    paused = select(queues.c.name).where(queues.c.paused_at.is_not(None))
     query = (
         update(executions)
         .where(
             executions.c.id.in_(execution_ids),
             executions.c.status == Status.QUEUED.value,
             executions.c.held.is_(false()),
+            executions.c.queue.not_in(paused),
         )
         .values(status=Status.RUNNING.value, worker_id=worker_id, started_at=tx.now)
         .returning(executions)
     )
     return [_execution(tx, row) for row in (await tx.connection.execute(query)).mappings()]
+
+
+async def still_queued(tx: Tx, execution_ids: Sequence[UUID]) -> set[UUID]:
+    """Which of the executions wait for the engine."""
+    query = select(executions.c.id).where(
+        executions.c.id.in_(execution_ids), executions.c.status == Status.QUEUED.value, executions.c.held.is_(false())
+    )
+    return set((await tx.connection.execute(query)).scalars())
+
+
+async def overdue(tx: Tx, before: datetime, limit: int) -> list[Execution]:
+    """Executions that could have begun before `before` and have not."""
+    query = (
+        select(executions)
+        .where(
+            executions.c.status == Status.QUEUED.value,
+            executions.c.held.is_(false()),
+            executions.c.available_at < before,
+        )
+        .order_by(executions.c.id)
+        .limit(limit)
+    )
+    return await _fetch(tx, query)
 
 
 async def running_under(

@@ -1,9 +1,9 @@
 """Tenants at rest, and who belongs to them in which role."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import RowMapping, select, update
 
 from taskyard.domain.actors import Member, Membership, Role, Tenant
 from taskyard.store.database import Tx
@@ -29,6 +29,13 @@ async def get(tx: Tx, tenant_id: UUID) -> Tenant | None:
     """The tenant with that id."""
     row = (await tx.connection.execute(select(*TENANT).where(tenants.c.id == tenant_id))).mappings().first()
     return None if row is None else tenant_of(row)
+
+
+async def by_ids(tx: Tx, tenant_ids: Iterable[UUID]) -> dict[UUID, Tenant]:
+    """The tenants with those ids, for the worker that is about to run their executions."""
+    query = select(*TENANT).where(tenants.c.id.in_(list(tenant_ids)))
+    found = [tenant_of(row) for row in (await tx.connection.execute(query)).mappings()]
+    return {tenant.id: tenant for tenant in found}
 
 
 async def list_all(tx: Tx) -> list[Tenant]:
@@ -70,12 +77,6 @@ async def get_membership(tx: Tx, tenant_id: UUID, user_id: UUID) -> Membership |
     )
     row = (await tx.connection.execute(query)).mappings().first()
     return None if row is None else Membership(tenant_of(row), Role(row["role"]))
-
-
-async def count_memberships(tx: Tx, user_id: UUID) -> int:
-    """How many tenants the user belongs to."""
-    query = select(func.count()).select_from(memberships).where(memberships.c.user_id == user_id)
-    return (await tx.connection.execute(query)).scalar_one()
 
 
 async def operator_owner(tx: Tx) -> tuple[Tenant, Member] | None:

@@ -73,6 +73,10 @@ class RedisBus:
         with suppress(RedisError, OSError):
             await self._client.aclose()
 
+    async def ping(self) -> None:
+        """Ask Redis for a sign of life. Raises what its client raises when it is away."""
+        await self._client.ping()
+
     def publish(self, hints: Sequence[Hint]) -> None:
         """Tell this process now and the others soon; never waits, never raises."""
         self._local.publish(hints)

@@ -1,8 +1,9 @@
 """httpcore2's network with the guard in front: the only way an outgoing call opens a connection."""
 
 import asyncio
+import ssl
 from collections.abc import Iterable, Iterator
-from typing import cast
+from typing import Any, cast
 
 import httpcore2
 
@@ -41,6 +42,34 @@ def _told(error: Exception, authority: str) -> Exception:
     return httpcore2.ConnectError(f"Connection to {authority} failed")
 
 
+class _Connected(httpcore2.AsyncNetworkStream):
+    """A TCP stream that does not outlive a TLS handshake which was cancelled; httpcore2's own would stay open."""
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.AsyncNetworkStream:
+        try:
+            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            await self._stream.aclose()
+            raise
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
 class GuardedBackend(httpcore2.AsyncNetworkBackend):
     """Resolves, judges and connects in one step, so that the address judged is the address connected to."""
 
@@ -76,7 +105,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         failure: Exception = httpcore2.ConnectError(f"Host not found: {authority}")
         for address, share in zip(addresses, _shares(timeout, len(addresses)), strict=True):
             try:
-                return await self._network.connect_tcp(address, port, share)
+                return _Connected(await self._network.connect_tcp(address, port, share))
             except (httpcore2.ConnectTimeout, httpcore2.ConnectError) as error:
                 failure = _told(error, authority)
                 failure.__cause__ = error

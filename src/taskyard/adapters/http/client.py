@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Generator
 from http.cookiejar import CookieJar
 from importlib.metadata import version
 from types import TracebackType
-from typing import Protocol, cast
 
 import httpcore2
 import httpx2
@@ -16,11 +15,8 @@ import httpx2
 from taskyard.adapters.http.backend import GuardedBackend
 from taskyard.adapters.http.guard import Resolve
 from taskyard.adapters.http.names import NameLookup
+from taskyard.adapters.http.pool import ConnectionPool, PooledBody
 from taskyard.domain.runs import NetworkPolicy
-
-MAX_CONNECTIONS = 1000
-MAX_IDLE_CONNECTIONS = 100
-IDLE_SECONDS = 15.0
 
 
 def user_agent() -> str:
@@ -46,14 +42,8 @@ class _NoCookies(CookieJar):
         return
 
 
-class _PooledBody(Protocol):
-    def __aiter__(self) -> AsyncIterator[bytes]: ...
-
-    async def aclose(self) -> None: ...
-
-
 class _ResponseBody(httpx2.AsyncByteStream):
-    def __init__(self, pooled: _PooledBody) -> None:
+    def __init__(self, pooled: PooledBody) -> None:
         self._pooled = pooled
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -73,13 +63,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
     """
 
     def __init__(self, policy: NetworkPolicy, resolve: Resolve, ssl_context: ssl.SSLContext) -> None:
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=ssl_context,
-            max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=MAX_IDLE_CONNECTIONS,
-            keepalive_expiry=IDLE_SECONDS,
-            network_backend=GuardedBackend(policy, resolve),
-        )
+        self._pool = ConnectionPool(GuardedBackend(policy, resolve), ssl_context)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send `request`. Raises BlockedAddress and httpx2.TransportError."""
@@ -98,16 +82,16 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             extensions=request.extensions,
         )
         with _httpx_errors():
-            response = await self._pool.handle_async_request(pooled)
+            response, body = await self._pool.send(pooled)
         return httpx2.Response(
             status_code=response.status,
             headers=response.headers,
-            stream=_ResponseBody(cast("_PooledBody", response.stream)),
+            stream=_ResponseBody(body),
         )
 
     async def aclose(self) -> None:
         """Close every connection, idle or not."""
-        await self._pool.aclose()
+        await self._pool.close()
 
 
 class HttpClients:

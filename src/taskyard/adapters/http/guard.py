@@ -32,12 +32,11 @@ class BlockedAddress(Exception):
         self.reason = reason
 
 
+# Beside the addresses, because some of these names lead to public ones.
 METADATA_HOSTS = frozenset(
     {
-        "metadata",
         "metadata.google.internal",
         "metadata.goog",
-        "instance-data",
         "instance-data.ec2.internal",
         "metadata.tencentyun.com",
         "metadata.platformequinix.com",

@@ -10,6 +10,7 @@ The program's end is the run's end: what it left in the background is killed, no
 
 import asyncio
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -214,11 +215,14 @@ class CommandRunner:
     def _admit(self, process: GatedProcess) -> None:
         try:
             process.limit(self._limits)
+        except OSError as error:
+            raise NotRunnable(f"the command's limits could not be set: {error.strerror or error}") from error
+        try:
             self._guardian.watch(process.pid)
         except OSError as error:
             raise NotRunnable(
-                f"the command could not be placed under limits and guard ({error.strerror or error}): "
-                "raise the worker's own limits (ulimit -n, ulimit -u)"
+                f"the guardian of commands could not be started ({error.strerror or error}): "
+                f"look whether the worker's user may run {sys.executable}"
             ) from error
         process.open_gate()
 

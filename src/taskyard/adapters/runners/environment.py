@@ -1,6 +1,7 @@
 """The environment a command sees: a few harmless names of the server's, and the run's own.
 
 The list says what may pass, not what may not: a secret that is added to the server tomorrow stays out by itself.
+`seclusion` closes the other way to it, through /proc.
 """
 
 import os

@@ -122,8 +122,9 @@ def send_to_group(group: int, number: signal.Signals) -> None:
 def kill_round(root: int, known: Iterable[Identity] = ()) -> frozenset[Identity]:
     """Sends SIGKILL to the whole tree of `root` and returns whom: the tree is dead when nobody is left to be sent it.
 
-    One round is not always enough: a process can fork between the look and the signal.
+    One round is not always enough: a process can fork between the look and the signal. The look comes first, because
+    the children of a dead parent can no longer be told from strangers.
     """
-    send_to_group(root, signal.SIGKILL)
     members = tree(living(), root, known)
+    send_to_group(root, signal.SIGKILL)
     return frozenset(one.identity for one in members if send(one.identity, signal.SIGKILL))

@@ -50,7 +50,6 @@ class ProcessTree:
 
         A process the kernel will not let die (stuck in a disk or network mount) is waited for 10 s, then logged.
         """
-        send_to_group(self._root, signal.SIGKILL)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + KILL_PATIENCE_SECONDS
         pause = SHORTEST_PAUSE_SECONDS

@@ -1,11 +1,13 @@
 """Who is calling: the credential of a request, in the order of RULINGS §2, proven by the identity service."""
 
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import Depends
+from fastapi import Depends, Request, Response
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, APIKeyHeader, APIKeyQuery, HTTPBearer
 from starlette.requests import HTTPConnection
 
@@ -99,3 +101,21 @@ def default_actor(caller: Caller) -> Actor:
 
 
 DefaultActor = Annotated[Actor, Depends(default_actor)]
+
+
+def guarded(check: Callable[[Request], Awaitable[object]]) -> type[APIRoute]:
+    """The class of routes that make `check` before anything else. FastAPI itself parses the body before it asks who
+    is calling, and would tell a stranger that their JSON is broken instead of that they are a stranger.
+    """
+
+    class Guarded(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def checked(request: Request) -> Response:
+                await check(request)
+                return await handle(request)
+
+            return checked
+
+    return Guarded

@@ -33,8 +33,8 @@ class Manners:
     """How one face says no.
 
     `statuses` maps every leaf of `TaskyardError` to a status. `validation_status` answers requests that are not
-    valid, `malformed_status` those that are no JSON at all. `codes` renames the domain's codes where the face's document has its own; `http_codes` names what the
-    framework refuses, by status. `refine` has the last word.
+    valid, `malformed_status` those that are no JSON at all. `codes` renames the domain's codes where the face's
+    document has its own; `http_codes` names what the framework refuses, by status. `refine` has the last word.
     """
 
     statuses: Mapping[type[TaskyardError], int]

@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 
 from taskyard.domain.actors import Actor, Permission
-from taskyard.domain.errors import TaskyardError
+from taskyard.domain.errors import Unavailable
 from taskyard.domain.events import Event
 from taskyard.domain.hints import Bus, EventsAppended
 from taskyard.services import events
@@ -49,14 +49,14 @@ class _Listener:
         self.open = False
         self._changed.set()
 
-    async def __aiter__(self) -> AsyncGenerator[Event]:
-        """What is put, until closed; what was put before that is still given out."""
-        while self._events or self.open:
-            if not self._events:
-                self._changed.clear()
-                await self._changed.wait()
-                continue
-            yield self._events.popleft()
+    async def get(self) -> Event | None:
+        """The next event; None once closed and all that was put before is given out."""
+        while not self._events:
+            if not self.open:
+                return None
+            self._changed.clear()
+            await self._changed.wait()
+        return self._events.popleft()
 
 
 class _Reader:
@@ -67,7 +67,6 @@ class _Reader:
         self.seq = seq
         self.listeners: set[_Listener] = set()
         self.wake = asyncio.Event()
-        self.task: asyncio.Task[None] | None = None
 
     def tell(self, event: Event) -> None:
         for listener in tuple(self.listeners):
@@ -91,6 +90,7 @@ class Hub:
         self._readers: dict[UUID, _Reader] = {}
         self._open: set[_Listener] = set()
         self._watching: asyncio.Task[None] | None = None
+        self._reading: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Begin to be woken by hints."""
@@ -100,14 +100,16 @@ class Hub:
         """End all listeners, who still get what was queued for them, and all tasks."""
         for listener in tuple(self._open):
             listener.close()
-        tasks = [reader.task for reader in self._readers.values()] + [self._watching]
+        for reader in self._readers.values():
+            reader.listeners.clear()
+            reader.wake.set()
         self._readers.clear()
-        self._watching = None
-        for task in tasks:
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+            self._watching = None
+        # A query that is under way is let end: a connection broken off in the middle is a connection lost.
+        await asyncio.gather(*self._reading)
 
     @property
     def listening(self) -> int:
@@ -127,28 +129,30 @@ class Hub:
         position = head if after_seq is None else max(0, min(after_seq, head))
         listener = _Listener(self._queue_size)
         self._open.add(listener)
-        following = self._follow(actor.tenant_id, listener, position)
+        following = self._follow(actor.tenant_id, listener, position, accepts)
         try:
-            yield following if accepts is None else _only(following, accepts)
+            yield following
         finally:
             self._leave(actor.tenant_id, listener)
             await following.aclose()
 
-    async def _follow(self, tenant_id: UUID, listener: _Listener, position: int) -> AsyncGenerator[Event]:
+    async def _follow(
+        self, tenant_id: UUID, listener: _Listener, position: int, accepts: Accepts | None
+    ) -> AsyncGenerator[Event]:
         joined_at: int | None = None
         while listener.open and (joined_at is None or position < joined_at):
             page = await self._page(tenant_id, position)
             for event in page:
                 position = event.seq
-                yield event
+                if accepts is None or accepts(event):
+                    yield event
             if joined_at is None and len(page) < PAGE:
                 # From here on the queue fills; what the reader told others before is read once more from history.
                 joined_at = self._join(tenant_id, listener, position)
             elif not page:
                 break
-        async for event in listener:
-            if event.seq > position:
-                position = event.seq
+        while event := await listener.get():
+            if event.seq > position and (accepts is None or accepts(event)):
                 yield event
 
     def _join(self, tenant_id: UUID, listener: _Listener, position: int) -> int:
@@ -157,7 +161,9 @@ class Hub:
         reader = self._readers.get(tenant_id)
         if reader is None:
             reader = self._readers[tenant_id] = _Reader(tenant_id, position)
-            reader.task = asyncio.create_task(self._read(reader), name=f"hub-read-{tenant_id}")
+            task = asyncio.create_task(self._read(reader), name=f"hub-read-{tenant_id}")
+            self._reading.add(task)
+            task.add_done_callback(self._reading.discard)
         reader.listeners.add(listener)
         return reader.seq
 
@@ -168,19 +174,21 @@ class Hub:
         if reader is None:
             return
         reader.listeners.discard(listener)
-        if not reader.listeners and reader.task is not None:
+        if not reader.listeners:
             del self._readers[tenant_id]
-            reader.task.cancel()
+            reader.wake.set()
 
     async def _read(self, reader: _Reader) -> None:
-        while True:
+        while reader.listeners:
             reader.wake.clear()
             try:
                 while page := await self._page(reader.tenant_id, reader.seq):
                     for event in page:
                         reader.tell(event)
-            except TaskyardError as error:
+            except Unavailable as error:
                 _log.warning("live events wait for the database", error=error.message)
+            except Exception:
+                _log.exception("live events could not be read")
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_seconds):
                     await reader.wake.wait()
@@ -202,9 +210,3 @@ class Hub:
     async def _head(self, tenant_id: UUID) -> int:
         async with self._database.read() as tx:
             return await events.head(tx, tenant_id)
-
-
-async def _only(source: AsyncIterator[Event], accepts: Accepts) -> AsyncGenerator[Event]:
-    async for event in source:
-        if accepts(event):
-            yield event

@@ -37,7 +37,7 @@ class Bucket:
 
     def item(self, face: FaceName) -> RateLimitItem:
         """The bucket of one face: faces do not share theirs."""
-        return RateLimitItemPerSecond(self.amount, self.seconds, namespace=f"taskyard:{face}:{self.name}")
+        return RateLimitItemPerSecond(self.amount, self.seconds, namespace=f"{face.value}:{self.name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,14 @@ class Limiter:
 
 
 def _shared(redis_url: str) -> MovingWindowRateLimiter:
-    timeouts = {"socket_connect_timeout": REDIS_TIMEOUT_SECONDS, "socket_timeout": REDIS_TIMEOUT_SECONDS}
-    return MovingWindowRateLimiter(RedisStorage(f"async+{redis_url}", implementation="redispy", **timeouts))
+    storage = RedisStorage(
+        f"async+{redis_url}",
+        implementation="redispy",
+        key_prefix="taskyard",
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+    )
+    return MovingWindowRateLimiter(storage)
 
 
 async def _spend(limiter: MovingWindowRateLimiter, face: FaceName, claims: Sequence[Claim]) -> tuple[bool, Tally]:

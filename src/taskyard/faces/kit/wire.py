@@ -7,7 +7,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, PlainSerializer
 from pydantic_core import PydanticCustomError
 
-MAX_EMAIL_LENGTH = 320
+from taskyard.domain.credentials import MAX_EMAIL_LENGTH
 
 
 def moment(at: datetime) -> str:
@@ -41,5 +41,7 @@ def email_address(text: str) -> str:
     return found.normalized
 
 
-Email = Annotated[str, Field(max_length=MAX_EMAIL_LENGTH, json_schema_extra={"format": "email"}), AfterValidator(email_address)]
+Email = Annotated[
+    str, Field(max_length=MAX_EMAIL_LENGTH, json_schema_extra={"format": "email"}), AfterValidator(email_address)
+]
 """An e-mail address; what is refused reads as D4-X01 shows it."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends
+from prometheus_client import CollectorRegistry
 from starlette.requests import HTTPConnection
 
 from taskyard.domain.hints import Bus
@@ -12,12 +13,16 @@ from taskyard.domain.rules import Rules
 from taskyard.faces.kit.hub import Hub
 from taskyard.faces.kit.limits import Limiter, LimitNumbers
 from taskyard.services.identity import Identity
+from taskyard.services.telemetry import Telemetry
 from taskyard.services.transactions import Database
 
 
 @dataclass(frozen=True, slots=True)
 class Yard:
-    """One wired yard. `redis_ping` raises when Redis is away and is None when none is configured."""
+    """One wired yard. `redis_ping` raises when Redis is away and is None when none is configured; `claude_code` says
+    whether Claude Code can be run here, `runs_clock` whether this process fires schedules. `registry` holds what this
+    process measures of itself.
+    """
 
     database: Database
     identity: Identity
@@ -25,9 +30,13 @@ class Yard:
     bus: Bus
     hub: Hub
     limiter: Limiter
+    telemetry: Telemetry = field(default_factory=Telemetry)
     numbers: LimitNumbers = field(default_factory=LimitNumbers)
     version: str = "0"
     cors_origins: tuple[str, ...] = ()
+    claude_code: bool = False
+    runs_clock: bool = True
+    registry: CollectorRegistry | None = None
     redis_ping: Callable[[], Awaitable[object]] | None = None
 
 

@@ -10,7 +10,7 @@ from pgqueuer.adapters.persistence.queries import Queries
 from sqlalchemy import bindparam, insert, text
 
 from taskyard.domain.hints import WorkQueued
-from taskyard.domain.queues import Queue, Ticket, engine_priority
+from taskyard.domain.queues import Queue, Ticket, engine_priority, payload_of
 from taskyard.store.columns import to_micros
 from taskyard.store.database import Tx
 from taskyard.store.queue.tables import engine_queue
@@ -23,17 +23,7 @@ _WITHDRAW = text("DELETE FROM pgqueuer WHERE status = 'queued' AND dedupe_key IN
 _MOVE = text(
     "UPDATE pgqueuer SET entrypoint = :entrypoint, priority = :priority WHERE status = 'queued' AND dedupe_key IN :keys"
 ).bindparams(bindparam("keys", expanding=True))
-
-
-def payload_of(ticket: Ticket) -> bytes:
-    """What the engine carries: the kind, so that a worker can take turns by kind, and the execution's id."""
-    return f"{ticket.kind}:{ticket.execution_id}".encode()
-
-
-def read_payload(payload: bytes | None) -> tuple[str, UUID]:
-    """The kind and execution id of a payload made by `payload_of`."""
-    kind, _, ident = (payload or b"").decode().partition(":")
-    return kind, UUID(ident)
+_KNOWN = text("SELECT dedupe_key FROM pgqueuer WHERE dedupe_key IN :keys").bindparams(bindparam("keys", expanding=True))
 
 
 async def enqueue(tx: Tx, tickets: Sequence[Ticket]) -> None:
@@ -90,3 +80,14 @@ def _sqlite_row(tx: Tx, ticket: Ticket) -> dict[str, Any]:
         "attempts": 0,
         "payload": payload_of(ticket),
     }
+
+
+async def reissue(tx: Tx, tickets: Sequence[Ticket]) -> int:
+    """Enqueue those of `tickets` that the engine does not know; how many it was. A safety net, normally empty."""
+    keys = [str(ticket.execution_id) for ticket in tickets]
+    if not keys:
+        return 0
+    known = set((await tx.connection.execute(_KNOWN, {"keys": keys})).scalars())
+    missing = [ticket for ticket in tickets if str(ticket.execution_id) not in known]
+    await enqueue(tx, missing)
+    return len(missing)

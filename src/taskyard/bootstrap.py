@@ -1,0 +1,211 @@
+"""The composition root: settings in, wired processes out. Nothing else knows how the parts fit together."""
+
+import asyncio
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pgqueuer.ports import RepositoryPort
+from starlette.types import ASGIApp
+
+from taskyard.adapters.bus.local import LocalBus
+from taskyard.adapters.bus.redis import RedisBus
+from taskyard.adapters.http.client import HttpClients
+from taskyard.adapters.runners.command import CommandRunner
+from taskyard.adapters.runners.delivery import DeliveryRunner
+from taskyard.adapters.runners.http import HttpRunner
+from taskyard.adapters.runners.sandbox import Sandbox
+from taskyard.domain.runs import CommandRun, DeliveryRun, HttpRun, Run, Runner
+from taskyard.faces import door
+from taskyard.faces.kit.hub import Hub
+from taskyard.faces.kit.limits import Limiter
+from taskyard.faces.kit.yard import Yard
+from taskyard.runtime import upkeep
+from taskyard.runtime.clock import Clock
+from taskyard.runtime.lease import Lease
+from taskyard.runtime.worker import Capacity, Worker
+from taskyard.services.identity import Identity
+from taskyard.services.telemetry import Telemetry
+from taskyard.settings import Settings
+from taskyard.store import migrate
+from taskyard.store.database import Database
+from taskyard.store.queue.engine import open_repository
+from taskyard.store.vault import Vault
+
+_log = logging.getLogger(__name__)
+
+VERSION = version("taskyard")
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What every command stands on: the database, brought up to date, and who is who."""
+
+    settings: Settings
+    database: Database
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """What one process does besides serving."""
+
+    worker: bool = True
+    clock: bool = True
+
+    def words(self) -> str:
+        """The roles as other processes read them."""
+        return ",".join(name for name, on in (("clock", self.clock), ("worker", self.worker)) if on)
+
+
+def secret_key(settings: Settings) -> str:
+    """The configured key, or the one kept in the data directory, made on first use and readable by its owner only."""
+    if settings.secret_key:
+        return settings.secret_key
+    path = settings.data_dir / "secret_key"
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="utf-8").strip()
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(secrets.token_urlsafe(48) + "\n")
+    return path.read_text(encoding="utf-8").strip()
+
+
+@asynccontextmanager
+async def base(settings: Settings, *, upgrade: bool = True) -> AsyncGenerator[Base]:
+    """Open the database, migrated unless `upgrade` is off. Raises `Unavailable`."""
+    if settings.database_url is None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = secret_key(settings)
+    database = Database(settings.database, Vault(key))
+    try:
+        if upgrade:
+            await migrate.upgrade(database)
+        yield Base(settings, database, Identity(database, key, settings.supabase_jwt_secret, settings.rules))
+    finally:
+        await database.close()
+
+
+class Process:
+    """One running process of the yard: its loops, and the app that serves all faces. Made by `process`."""
+
+    def __init__(self, base_: Base, bus: LocalBus | RedisBus, telemetry: Telemetry, roles: Roles) -> None:
+        self.base = base_
+        self.bus = bus
+        self.telemetry = telemetry
+        self.roles = roles
+        self._worker: Worker | None = None
+        rules = base_.settings.rules
+        self._lease = Lease(base_.database, rules, roles.words(), self._drop_everything)
+
+    def _drop_everything(self) -> None:
+        if self._worker is not None:
+            self._worker.drop_everything()
+
+    @asynccontextmanager
+    async def loops(self, runners: Mapping[type[Run], Runner[Any]]) -> AsyncGenerator[None]:
+        """Clock, worker and upkeep run within the block; leaving it lets what runs end in good order."""
+        if not (self.roles.worker or self.roles.clock):
+            yield
+            return
+        await self._lease.take()
+        database, settings = self.base.database, self.base.settings
+        chores = [
+            self._lease.keep(),
+            upkeep.reap(database, settings.rules),
+            upkeep.sweep(database),
+            upkeep.prune(database, settings.rules),
+            upkeep.pulse(self.telemetry),
+        ]
+        if self.roles.clock:
+            chores.append(Clock(database, self.bus, self.telemetry).run())
+        tasks = [asyncio.create_task(chore) for chore in chores]
+        working = asyncio.create_task(self._work(runners)) if self.roles.worker else None
+        try:
+            yield
+        finally:
+            if self._worker is not None and working is not None:
+                self._worker.stop()
+                await working
+            else:
+                await self._lease.end()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _work(self, runners: Mapping[type[Run], Runner[Any]]) -> None:
+        settings = self.base.settings
+        capacity = Capacity(settings.worker_concurrency, settings.command_concurrency, settings.shutdown_grace_seconds)
+        self._worker = Worker(
+            self.base.database,
+            settings.rules,
+            self.bus,
+            self.telemetry,
+            runners,
+            _opener(self.base.database),
+            self._lease,
+            capacity,
+        )
+        await self._worker.run()
+
+
+def _opener(database: Database) -> Callable[[], AbstractAsyncContextManager[RepositoryPort]]:
+    return lambda: open_repository(database)
+
+
+@asynccontextmanager
+async def process(settings: Settings, roles: Roles) -> AsyncGenerator[Process]:
+    """A process with `roles`, running within the block. Its app is made by `app`."""
+    async with AsyncExitStack() as stack:
+        base_ = await stack.enter_async_context(base(settings))
+        bus = RedisBus(settings.redis_url) if settings.redis_url else LocalBus()
+        await bus.start()
+        stack.push_async_callback(bus.close)
+        stack.enter_context(base_.database.listening(bus.publish))
+        clients = await stack.enter_async_context(HttpClients())
+        commands = CommandRunner(sandbox=Sandbox(settings.sandbox), hidden_paths=(settings.data_dir.absolute(),))
+        stack.push_async_callback(commands.close)
+        runners: dict[type[Run], Runner[Any]] = {
+            HttpRun: HttpRunner(clients),
+            CommandRun: commands,
+            DeliveryRun: DeliveryRunner(clients),
+        }
+        running = Process(base_, bus, Telemetry(), roles)
+        await stack.enter_async_context(running.loops(runners))
+        yield running
+
+
+@asynccontextmanager
+async def app(running: Process) -> AsyncGenerator[ASGIApp]:
+    """The front door with all faces behind it, over a running process."""
+    settings = running.base.settings
+    async with AsyncExitStack() as stack:
+        hub = Hub(running.base.database, running.bus)
+        await hub.start()
+        stack.push_async_callback(hub.close)
+        limiter = Limiter(enabled=settings.rate_limits == "on", redis_url=settings.redis_url)
+        stack.push_async_callback(limiter.close)
+        yard = Yard(
+            database=running.base.database,
+            identity=running.base.identity,
+            rules=settings.rules,
+            bus=running.bus,
+            hub=hub,
+            limiter=limiter,
+            telemetry=running.telemetry,
+            version=VERSION,
+            cors_origins=settings.cors_origins,
+            claude_code=shutil.which("claude") is not None,
+            redis_ping=running.bus.ping if isinstance(running.bus, RedisBus) else None,
+        )
+        yield door.build(yard)
+

@@ -1,0 +1,1 @@
+"""The routes of D3, one module per noun."""

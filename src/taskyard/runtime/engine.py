@@ -1,0 +1,138 @@
+"""Handing out: PgQueuer's manager under a supervisor, feeding execution ids to one worker.
+
+The engine's claim on a row lasts only until the execution has begun; from then on the worker's lease and the fence
+decide. So the engine may die and be started again (its connections are not re-made after a database restart, PgQueuer
+issue 224) without touching what runs.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from uuid import UUID
+
+from pgqueuer.core.qm import QueueManager
+from pgqueuer.domain.errors import RetryRequested
+from pgqueuer.domain.models import Job
+from pgqueuer.domain.types import QueueEntrypoint
+from pgqueuer.ports import RepositoryPort
+
+from taskyard.domain.errors import Unavailable
+from taskyard.domain.hints import Bus, QueuesChanged
+from taskyard.domain.queues import Queue, read_payload
+from taskyard.domain.rules import Rules
+from taskyard.services import queues
+from taskyard.services.transactions import Database
+
+_log = logging.getLogger(__name__)
+
+BATCH = 100
+CLAIMS = 2 * BATCH
+"""Rows claimed and not yet begun; few, so that an idle neighbour finds work."""
+POLL = timedelta(seconds=1)
+LONGEST_PAUSE = 2.0
+_BEATS_PER_LEASE = 5
+_PAUSED_AGAIN = timedelta(seconds=1)
+
+
+class PutBack(Exception):
+    """The worker cannot begin this execution now; the engine is to hand it out again after `delay`."""
+
+    def __init__(self, delay: timedelta) -> None:
+        super().__init__()
+        self.delay = delay
+
+
+class PausableManager(QueueManager):
+    """PgQueuer's manager, leaving out the entrypoints of paused queues when it claims."""
+
+    paused: frozenset[Queue] = frozenset()
+
+    def entrypoints_below_capacity_limits(self) -> set[QueueEntrypoint]:
+        """The queues this manager claims from."""
+        return {name for name in super().entrypoints_below_capacity_limits() if Queue(name) not in self.paused}
+
+
+class Engine:
+    """Runs managers one after the other; `begin(kind, execution_id)` is awaited for each claimed row."""
+
+    def __init__(
+        self,
+        database: Database,
+        rules: Rules,
+        bus: Bus,
+        open_repository: Callable[[], AbstractAsyncContextManager[RepositoryPort]],
+        begin: Callable[[str, UUID], Awaitable[None]],
+    ) -> None:
+        self._database = database
+        self._bus = bus
+        self._open_repository = open_repository
+        self._begin = begin
+        self._heartbeat = timedelta(seconds=rules.lease_seconds / _BEATS_PER_LEASE)
+        self._manager: PausableManager | None = None
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Hand out until `stop`; a manager that fails is replaced after a pause that grows to two seconds."""
+        pause = 0.05
+        while not self._stopping:
+            try:
+                async with self._open_repository() as repository:
+                    await self._run_manager(repository)
+                pause = 0.05
+            except Exception as error:
+                _log.warning("the engine stopped (%s: %s); a fresh one starts", type(error).__name__, error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+
+    def stop(self) -> None:
+        """Claim nothing more; `run` returns when what is claimed has been begun or put back."""
+        self._stopping = True
+        if self._manager is not None:
+            self._manager.shutdown.set()
+
+    async def _run_manager(self, repository: RepositoryPort) -> None:
+        manager = self._manager = PausableManager(repository)
+        for queue in Queue:
+            manager.entrypoint(queue.value)(self._handle)
+        await self._read_paused(manager)
+        watching = asyncio.create_task(self._watch_paused(manager))
+        try:
+            if not self._stopping:
+                await manager.run(
+                    dequeue_timeout=POLL,
+                    batch_size=BATCH,
+                    max_concurrent_tasks=CLAIMS,
+                    heartbeat_timeout=self._heartbeat,
+                    shutdown_on_listener_failure=True,
+                    log_aggregation_interval=timedelta(0),
+                )
+        finally:
+            watching.cancel()
+
+    async def _handle(self, job: Job) -> None:
+        kind, execution_id = read_payload(job.payload)
+        if self._stopping:
+            raise RetryRequested(delay=timedelta(0), reason="the worker stops")
+        try:
+            await self._begin(kind, execution_id)
+        except PutBack as later:
+            raise RetryRequested(delay=later.delay, reason="put back") from None
+
+    async def _watch_paused(self, manager: PausableManager) -> None:
+        with self._bus.subscribe(QueuesChanged) as mailbox:
+            while True:
+                try:
+                    async with asyncio.timeout(POLL.total_seconds()):
+                        await mailbox.get()
+                except TimeoutError:
+                    pass
+                await self._read_paused(manager)
+
+    async def _read_paused(self, manager: PausableManager) -> None:
+        try:
+            async with self._database.read() as tx:
+                manager.paused = frozenset(await queues.paused(tx))
+        except Unavailable:
+            return

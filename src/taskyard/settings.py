@@ -1,0 +1,156 @@
+"""Settings: read once from the environment, a `.env` file in the working directory, and `*_FILE` secrets.
+
+A name that begins with `TASKYARD_` and is not known is an error, since a misspelt limit is worse than none.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from taskyard.domain.errors import Invalid
+from taskyard.domain.rules import Rules
+
+PREFIX = "TASKYARD_"
+MIN_SECRET_LENGTH = 16
+
+PLAIN = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "API_KEY", "SUPABASE_JWT_SECRET")
+"""Settings also known by the plain name other programs use; with the prefix they win."""
+
+
+class Settings(BaseModel):
+    """Every setting of the yard. Durations are in seconds unless the name says otherwise."""
+
+    model_config = ConfigDict(frozen=True)
+
+    data_dir: Path = Path("data")
+    database_url: str | None = None
+    redis_url: str | None = None
+    secret_key: str | None = Field(None, min_length=MIN_SECRET_LENGTH)
+    api_key: str | None = Field(None, min_length=MIN_SECRET_LENGTH)
+    supabase_jwt_secret: str | None = Field(None, min_length=MIN_SECRET_LENGTH)
+    owner_email: str = "owner@taskyard.localhost"
+    owner_password: str | None = Field(None, min_length=8, max_length=1024)
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    cors_origins: tuple[str, ...] = ()
+    forwarded_allow_ips: str = "127.0.0.1"
+    registration: Literal["on", "off"] = "on"
+    create_unknown_accounts: bool = True
+    rate_limits: Literal["on", "off"] = "on"
+    sandbox: Literal["off", "bwrap"] = "off"
+    retry_attempts: int = Field(3, ge=1, le=100)
+    retry_base_seconds: float = Field(60.0, ge=0, le=86400)
+    http_timeout_seconds: float = Field(30.0, gt=0, le=3600)
+    command_timeout_seconds: float = Field(300.0, gt=0, le=3600)
+    lease_seconds: float = Field(15.0, ge=1, le=3600)
+    output_limit_bytes: int = Field(10 * 1024 * 1024, ge=1024)
+    worker_concurrency: int = Field(1000, ge=1, le=10_000)
+    command_concurrency: int = Field(8, ge=1, le=1000)
+    shutdown_grace_seconds: float = Field(10.0, ge=0, le=3600)
+    executions_kept_days: float = Field(90.0, gt=0)
+    events_kept_days: float = Field(90.0, gt=0)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "console", "json"] = "auto"
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        """`a,b` as well as a sequence."""
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _async_driver(cls, value: str | None) -> str | None:
+        return None if value is None else async_url(value)
+
+    @property
+    def database(self) -> str:
+        """The database's address; without one, SQLite in the data directory."""
+        return self.database_url or f"sqlite+aiosqlite:///{(self.data_dir / 'taskyard.db').absolute()}"
+
+    @property
+    def rules(self) -> Rules:
+        """What the domain needs to know of all this."""
+        return Rules(
+            retry_attempts=self.retry_attempts,
+            retry_base_seconds=self.retry_base_seconds,
+            http_timeout_seconds=self.http_timeout_seconds,
+            command_timeout_seconds=self.command_timeout_seconds,
+            lease_seconds=self.lease_seconds,
+            output_limit_bytes=self.output_limit_bytes,
+            executions_kept_days=self.executions_kept_days,
+            events_kept_days=self.events_kept_days,
+            create_unknown_accounts=self.create_unknown_accounts,
+        )
+
+
+def async_url(url: str) -> str:
+    """`url` with the asynchronous driver for its database. Raises ValueError for a database that is not supported."""
+    scheme, separator, rest = url.partition("://")
+    backend = scheme.split("+")[0]
+    if not separator or not urlsplit(url).path.strip("/"):
+        raise ValueError("not a database address; use postgresql://user:password@host/name")
+    if backend == "sqlite":
+        return f"sqlite+aiosqlite://{rest}"
+    if backend in ("postgres", "postgresql"):
+        # asyncpg's word for libpq's.
+        return f"postgresql+asyncpg://{rest.replace('sslmode=', 'ssl=')}"
+    raise ValueError(f"{backend} is not supported; use postgresql:// or sqlite:///")
+
+
+def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """The settings of this process. `overrides` (command-line options) win; None among them means unset.
+
+    Raises `Invalid` naming the setting that is wrong, and the right name for a misspelt one.
+    """
+    values = _gathered(dict(os.environ if environ is None else environ))
+    names = _names()
+    _refuse_unknown(values, names)
+    chosen: dict[str, Any] = {names[name]: values[name] for name in names if name in values}
+    chosen |= {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings.model_validate(chosen)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        name = _name_of(str(problem["loc"][0]))
+        raise Invalid(f"{name}: {problem['msg'].removeprefix('Value error, ')}", field=name) from None
+
+
+def _gathered(environ: dict[str, str]) -> dict[str, str]:
+    """`.env` below the environment, and `NAME_FILE` read into `NAME`."""
+    from_file = {name: value for name, value in dotenv_values(Path(".env")).items() if value is not None}
+    values = {name: value for name, value in (from_file | environ).items() if value != ""}
+    known = _names()
+    for name, value in list(values.items()):
+        target = name.removesuffix("_FILE")
+        if target != name and target in known:
+            del values[name]
+            try:
+                values.setdefault(target, Path(value).read_text(encoding="utf-8").strip())
+            except OSError as error:
+                raise Invalid(f"{name}: cannot read {value}: {error.strerror}", field=name) from None
+    return values
+
+
+def _names() -> dict[str, str]:
+    """Environment names to fields; the prefixed ones come last, so that they win."""
+    plain = {name: name.lower() for name in PLAIN}
+    return plain | {PREFIX + field.upper(): field for field in Settings.model_fields}
+
+
+def _name_of(field: str) -> str:
+    return field.upper() if field.upper() in PLAIN else PREFIX + field.upper()
+
+
+def _refuse_unknown(values: Mapping[str, str], names: Mapping[str, str]) -> None:
+    for name in sorted(values):
+        if name.startswith(PREFIX) and name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise Invalid(f"Unknown setting {name}{hint}", field=name)
