@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from pgqueuer.ports import RepositoryPort
@@ -23,10 +22,6 @@ from taskyard.adapters.runners.delivery import DeliveryRunner
 from taskyard.adapters.runners.http import HttpRunner
 from taskyard.adapters.runners.sandbox import Sandbox
 from taskyard.domain.runs import CommandRun, DeliveryRun, HttpRun, Run, Runner
-from taskyard.faces import door
-from taskyard.faces.kit.hub import Hub
-from taskyard.faces.kit.limits import Limiter
-from taskyard.faces.kit.yard import Yard
 from taskyard.runtime import upkeep
 from taskyard.runtime.clock import Clock
 from taskyard.runtime.lease import Lease
@@ -187,6 +182,12 @@ async def process(settings: Settings, roles: Roles) -> AsyncGenerator[Process]:
 @asynccontextmanager
 async def app(running: Process) -> AsyncGenerator[ASGIApp]:
     """The front door with all faces behind it, over a running process."""
+    # The web framework takes most of a start; workers and commands do without it.
+    from taskyard.faces import door
+    from taskyard.faces.kit.hub import Hub
+    from taskyard.faces.kit.limits import Limiter
+    from taskyard.faces.kit.yard import Yard
+
     settings = running.base.settings
     async with AsyncExitStack() as stack:
         hub = Hub(running.base.database, running.bus)

@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from taskyard.adapters.runners.capture import Capture
 from taskyard.adapters.runners.command import CommandRunner
 from taskyard.adapters.runners.guardian_program import kill_all, remaining
 from taskyard.adapters.runners.process_table import Entry, entry, send, tree
@@ -172,7 +173,7 @@ async def test_a_loop_that_is_shut_down_leaves_nothing(tmp_path: Path) -> None:
     program = f"""
         import asyncio
         from taskyard.adapters.runners.command import CommandRunner
-        from tests.adapters.commands import Counted, Heard, command
+        from tests.adapters.commands import Heard, command
 
         async def main():
             runner = CommandRunner(grace_seconds=0.2)
@@ -241,6 +242,25 @@ async def test_a_daemon_that_escaped_with_the_pipes_hangs_nobody(
     assert outcome.verdict is Verdict.SUCCEEDED
     assert output.by_stream[Stream.STDOUT] >= len(b"before\n")
     assert output.by_stream[Stream.STDERR] == len(b"after\n")
+
+
+async def test_a_pipe_that_fills_as_fast_as_it_is_read_has_a_last_byte() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+
+    class Refilling(Counted):
+        async def write(self, stream: Stream, data: bytes) -> None:
+            await super().write(stream, data)
+            if self.total < 100_000:
+                os.write(writing, data)
+
+    os.write(writing, b"x" * 1000)
+    output = Refilling()
+    capture = Capture({Stream.STDOUT: reading}, output, 10**9, on_failure=lambda: None)
+    await capture.finish()
+    os.close(reading)
+    os.close(writing)
+    assert output.total == 1000
 
 
 async def test_closing_the_outputs_is_not_the_end(runner: CommandRunner, tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -183,22 +184,33 @@ async def test_it_runs_and_keeps_code_and_streams(walled: CommandRunner, work: P
     assert (work / "made").exists()
 
 
-def existing(*paths: str | Path) -> list[str]:
-    return [str(path) for path in paths if Path(path).exists()]
+def existing(paths: list[Path]) -> list[Path]:
+    return [path for path in paths if path.exists()]
+
+
+@pytest.fixture
+def outside() -> Iterator[list[Path]]:
+    """Files that must not come to be: in the system, at home, in the real /tmp. Removed if they do."""
+    name = f"taskyard-test-{uuid4().hex}"
+    files = [Path("/usr") / name, Path.home() / name, Path("/tmp") / name]
+    yield files
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 async def test_it_cannot_write_elsewhere_nor_read_the_servers_data(
-    walled: CommandRunner, work: Path, data: Path, tmp_path: Path
+    walled: CommandRunner, work: Path, data: Path, outside: list[Path]
 ) -> None:
+    usr, home, tmp = outside
     line = f"""
         cat {data}/secret.key; umount {data}; cat {data}/secret.key
-        mount -o remount,rw /; touch /usr/written {tmp_path}/written; echo mine > /tmp/mine; cat /tmp/mine
+        mount -o remount,rw /; touch {usr} {home}; echo mine > {tmp}; cat {tmp}
         unshare -Urm sh -c 'umount {data}; cat {data}/secret.key'
     """
     _, output = await heard(walled, command(line, working_directory=work))
     assert output.stdout == b"mine\n"
     assert b"the-secret" not in output.stderr
-    assert existing("/usr/written", tmp_path / "written", "/tmp/mine") == []
+    assert existing(outside) == []
 
 
 async def test_a_link_into_the_servers_data_leads_nowhere(walled: CommandRunner, work: Path, data: Path) -> None:

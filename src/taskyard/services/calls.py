@@ -1,7 +1,7 @@
 """Calls: the HTTP requests a job makes (D3: webhooks)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -81,6 +81,15 @@ async def of_job(tx: Tx, actor: Actor, job_id: UUID) -> list[Call]:
     if await jobs.get(tx, actor.tenant_id, job_id) is None:
         raise NotFound("job", job_id)
     return (await store.of_jobs(tx, [job_id]))[job_id]
+
+
+async def of_jobs(tx: Tx, actor: Actor, job_ids: Sequence[UUID]) -> dict[UUID, list[Call]]:
+    """The calls of each of the actor's jobs; another tenant's jobs have none."""
+    actor.require(Permission.READ)
+    found = await store.of_jobs(tx, job_ids)
+    return {
+        job_id: [call for call in calls if call.tenant_id == actor.tenant_id] for job_id, calls in found.items()
+    }
 
 
 async def update(tx: Tx, actor: Actor, call_id: UUID, changes: Mapping[str, Any]) -> Call:

@@ -111,6 +111,9 @@ async def _again(tx: Tx, actor: Actor, ended: Sequence[Execution]) -> list[Execu
     actor.require(Permission.WRITE)
     if any(execution.kind is Kind.COMMAND for execution in ended):
         actor.require(Permission.EXECUTE)
+    if any(execution.kind is Kind.DELIVERY for execution in ended):
+        # Its receiver knows it by its delivery id, which a new run would not have.
+        raise Conflict("A delivery is sent again from its webhook", code="IS_DELIVERY")
     started = [_copy(tx, actor, execution) for execution in ended]
     await store.bury(tx, [execution.id for execution in ended])
     await dispatch.tell(tx, await dispatch.enter(tx, started, actor.name))

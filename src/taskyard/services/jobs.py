@@ -53,10 +53,10 @@ async def create(tx: Tx, actor: Actor, job: Job) -> Job:
     return made
 
 
-async def get(tx: Tx, actor: Actor, job_id: UUID) -> Job:
-    """One job. Raises `NotFound`."""
+async def get(tx: Tx, actor: Actor, job_id: UUID, *, lock: bool = False) -> Job:
+    """One job, locked until the end of the transaction when asked. Raises `NotFound`."""
     actor.require(Permission.READ)
-    return await _found(tx, actor, job_id)
+    return await _found(tx, actor, job_id, lock=lock)
 
 
 async def _found(tx: Tx, actor: Actor, job_id: UUID, *, lock: bool = False) -> Job:

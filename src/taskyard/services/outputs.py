@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from taskyard.domain.actors import Actor
-from taskyard.domain.executions import ACTIVE
+from taskyard.domain.executions import ACTIVE, Status
 from taskyard.domain.hints import OutputAppended
 from taskyard.services import executions
 from taskyard.store import outputs as store
@@ -23,6 +23,15 @@ class Reading:
     chunks: Sequence[Chunk]
     next_offset: int
     ended: bool
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many bytes of output are stored; `ended` means that it stays so."""
+
+    size: int
+    ended: bool
 
 
 async def append(tx: Tx, chunks: Sequence[Chunk]) -> None:
@@ -37,7 +46,14 @@ async def read(tx: Tx, actor: Actor, execution_id: UUID, offset: int = 0, limit:
     execution = await executions.get(tx, actor, execution_id)
     chunks = await store.read(tx, actor.tenant_id, execution_id, offset, limit)
     reached = chunks[-1].position + len(chunks[-1].content) if chunks else offset
-    return Reading(chunks, reached, ended=execution.status not in ACTIVE and len(chunks) < limit)
+    ended = execution.status not in ACTIVE and len(chunks) < limit
+    return Reading(chunks, reached, ended, execution.status)
 
 
-__all__ = ["Chunk", "Reading", "append", "read"]
+async def extent(tx: Tx, actor: Actor, execution_id: UUID) -> Extent:
+    """How much output there is. Raises `NotFound`."""
+    execution = await executions.get(tx, actor, execution_id)
+    return Extent(await store.size(tx, actor.tenant_id, execution_id), execution.status not in ACTIVE)
+
+
+__all__ = ["Chunk", "Extent", "Reading", "append", "extent", "read"]

@@ -35,7 +35,7 @@ class Tx:
     connection: AsyncConnection
     vault: Vault
     now: datetime
-    hints: list[Hint] = field(default_factory=list[Hint])
+    hints: dict[Hint, None] = field(default_factory=dict[Hint, None])
 
     @property
     def is_sqlite(self) -> bool:
@@ -44,8 +44,7 @@ class Tx:
 
     def hint(self, hint: Hint) -> None:
         """Tell `hint` after commit; said twice, told once."""
-        if hint not in self.hints:
-            self.hints.append(hint)
+        self.hints[hint] = None
 
 
 def _utc_now() -> datetime:
@@ -94,7 +93,7 @@ class Database:
             async with self._write_turn, self._writer.begin() as connection:
                 tx = Tx(connection, self.vault, self.clock())
                 yield tx
-        self._tell(tx.hints)
+        self._tell(tuple(tx.hints))
 
     async def close(self) -> None:
         """Close all connections; without this aiosqlite's threads keep the process alive."""

@@ -53,6 +53,17 @@ async def read(tx: Tx, tenant_id: UUID, execution_id: UUID, offset: int, limit: 
     return [cut for chunk in found if (cut := _from(chunk, offset)).content]
 
 
+async def size(tx: Tx, tenant_id: UUID, execution_id: UUID) -> int:
+    """How many bytes of the execution's output are stored."""
+    query = (
+        select(outputs.c.position + func.length(outputs.c.content))
+        .where(outputs.c.tenant_id == tenant_id, outputs.c.execution_id == execution_id)
+        .order_by(outputs.c.position.desc())
+        .limit(1)
+    )
+    return (await tx.connection.execute(query)).scalar() or 0
+
+
 def _from(chunk: Chunk, offset: int) -> Chunk:
     skipped = max(0, offset - chunk.position)
     if not skipped:

@@ -2,7 +2,8 @@
 
 What it is for: a command cannot write outside its working directory and /tmp (its own, gone afterwards), cannot read
 the server's data directory nor its environment in /proc, and cannot leave a process behind: all of them die with the
-sandbox's first. What it is not: the network stays, and files readable by the worker's user stay readable.
+sandbox's first. What it is not: the network stays, and files readable by the worker's user stay readable. A command
+that signal N killed ends with exit code 128 + N there, for so bubblewrap tells it.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """From what went wrong to what the caller reads: each face gives its `Manners`, one installer does the rest."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -41,8 +41,8 @@ class Manners:
     render: Render
     validation_status: int = 422
     malformed_status: int = 422
-    codes: Mapping[str, str] = {}
-    http_codes: Mapping[int, str] = {}
+    codes: Mapping[str, str] = field(default_factory=dict[str, str])
+    http_codes: Mapping[int, str] = field(default_factory=dict[int, str])
     refine: Callable[[TaskyardError, Fault], Fault] = lambda _error, fault: fault
 
     def fault(self, error: TaskyardError) -> Fault:

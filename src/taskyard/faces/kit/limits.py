@@ -6,11 +6,15 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
+from redis.asyncio import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
@@ -82,11 +86,26 @@ class Limiter:
         self.enabled = enabled
         self._memory = MemoryStorage()
         self._alone = MovingWindowRateLimiter(self._memory)
-        self._shared = _shared(redis_url) if redis_url else None
+        self._pool: Any = None
+        self._shared = None if redis_url is None else self._connect(redis_url)
         self._shared_again_at = 0.0
 
+    def _connect(self, redis_url: str) -> MovingWindowRateLimiter:
+        # redis-py's annotations are incomplete. A failing Redis is not asked again at once, see `spend`.
+        self._pool = ConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]
+            redis_url,
+            socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+            socket_timeout=REDIS_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        options: dict[str, Any] = {"connection_pool": self._pool}
+        storage = RedisStorage(f"async+{redis_url}", implementation="redispy", key_prefix="taskyard", **options)
+        return MovingWindowRateLimiter(storage)
+
     async def close(self) -> None:
-        """End the housekeeping of the memory storage."""
+        """Close connections and end the housekeeping of the memory storage."""
+        if self._pool is not None:
+            await self._pool.disconnect()
         if self._memory.timer is not None:
             self._memory.timer.cancel()
             await asyncio.gather(self._memory.timer, return_exceptions=True)
@@ -104,17 +123,6 @@ class Limiter:
                 self._shared_again_at = time.monotonic() + REDIS_REST_SECONDS
                 _log.warning("rate limits are per process while redis is away", error=type(error).__name__)
         return await _spend(self._alone, face, claims)
-
-
-def _shared(redis_url: str) -> MovingWindowRateLimiter:
-    storage = RedisStorage(
-        f"async+{redis_url}",
-        implementation="redispy",
-        key_prefix="taskyard",
-        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-        socket_timeout=REDIS_TIMEOUT_SECONDS,
-    )
-    return MovingWindowRateLimiter(storage)
 
 
 async def _spend(limiter: MovingWindowRateLimiter, face: FaceName, claims: Sequence[Claim]) -> tuple[bool, Tally]:
