@@ -21,6 +21,7 @@ from taskyard.adapters.runners.command import CommandRunner
 from taskyard.adapters.runners.delivery import DeliveryRunner
 from taskyard.adapters.runners.http import HttpRunner
 from taskyard.adapters.runners.sandbox import Sandbox
+from taskyard.adapters.runners.seclusion import seclude_this_process
 from taskyard.domain.runs import CommandRun, DeliveryRun, HttpRun, Run, Runner
 from taskyard.runtime import upkeep
 from taskyard.runtime.clock import Clock
@@ -160,6 +161,8 @@ def _opener(database: Database) -> Callable[[], AbstractAsyncContextManager[Repo
 @asynccontextmanager
 async def process(settings: Settings, roles: Roles) -> AsyncGenerator[Process]:
     """A process with `roles`, running within the block. Its app is made by `app`."""
+    if roles.worker:
+        seclude_this_process()
     async with AsyncExitStack() as stack:
         base_ = await stack.enter_async_context(base(settings))
         bus = RedisBus(settings.redis_url) if settings.redis_url else LocalBus()

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
+from redis.exceptions import RedisError
 
 from taskyard.adapters.bus.codec import decode, encode
 from taskyard.adapters.bus.local import LocalBus
@@ -126,6 +127,7 @@ async def test_after_the_block_nothing_is_delivered() -> None:
 
 async def test_redis_carries_hints_to_the_others(redis_url: str) -> None:
     async with connected(redis_url) as here, connected(redis_url) as there:
+        await here.ping()
         with there.subscribe(*{type(hint) for hint in ALL}) as mailbox:
             here.publish(ALL)
             assert [await next_of(mailbox) for _ in ALL] == ALL
@@ -154,6 +156,8 @@ async def test_publishing_without_redis_neither_fails_nor_waits() -> None:
                 assert isinstance(first, EventsAppended)
                 assert first.seq == 10_000 - 1024
             assert not bus.connected.is_set()
+            with pytest.raises(RedisError):
+                await bus.ping()
 
 
 async def test_a_restarted_redis_is_found_again() -> None:

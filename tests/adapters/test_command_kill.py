@@ -275,7 +275,7 @@ async def test_closing_the_outputs_is_not_the_end(runner: CommandRunner, tmp_pat
 WORKER = """
     import asyncio, sys
     from taskyard.adapters.runners.command import CommandRunner
-    from tests.adapters.commands import Counted, Heard, command
+    from tests.adapters.commands import Heard, command
 
     async def main():
         async with CommandRunner() as runner:

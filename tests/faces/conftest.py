@@ -1,7 +1,7 @@
 """Fixtures of the faces' tests: a whole yard on a real database, and callers who knock at its door."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,13 +82,11 @@ class Person:
         return str(self.actor.tenant_id)
 
 
-OpenWorld = Callable[..., Any]
-
-
 @asynccontextmanager
 async def open_world(url: str, **facts: Any) -> AsyncGenerator[World]:
     database = Database(url, Vault("k"))
     await migrate.upgrade(database)
+    known: dict[str, Any] = {"numbers": LimitNumbers(), "version": "9.9.9", "cors_origins": ("https://ui.example",)}
     rules = facts.pop("rules", Rules())
     bus = LocalBus()
     hub = facts.pop("hub", None) or Hub(database, bus)
@@ -101,7 +99,7 @@ async def open_world(url: str, **facts: Any) -> AsyncGenerator[World]:
         bus=bus,
         hub=hub,
         limiter=limiter,
-        **{"numbers": LimitNumbers(), "version": "9.9.9", "cors_origins": ("https://ui.example",), **facts},
+        **(known | facts),
     )
     with database.listening(bus.publish):
         await hub.start()
@@ -139,8 +137,6 @@ MakeWorld = Callable[..., Awaitable[World]]
 @pytest.fixture
 async def make_world(sqlite_url: str) -> AsyncGenerator[MakeWorld]:
     """Makes a yard with facts of the test's choice, once."""
-    from contextlib import AsyncExitStack
-
     async with AsyncExitStack() as stack:
 
         async def make(**facts: Any) -> World:

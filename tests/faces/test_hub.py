@@ -1,7 +1,7 @@
 """The hub: nothing missed, nothing told twice, nobody waited for."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 import pytest
@@ -32,6 +32,13 @@ async def take(listening: AsyncIterator[Event], count: int) -> list[int]:
 async def ended(listening: AsyncIterator[Event]) -> list[int]:
     async with asyncio.timeout(20):
         return [event.seq async for event in listening]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """For what the hub tells nobody of: passes the turn to others until it is so."""
+    async with asyncio.timeout(20):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 async def test_history_then_live(world: World) -> None:
@@ -156,9 +163,7 @@ async def test_a_slow_listener_is_let_go_and_others_are_not(world: World) -> Non
     try:
         async with hub.listen(actor, 0) as slow, hub.listen(actor, 0) as quick:
             taking = [asyncio.create_task(take(each, 1)) for each in (slow, quick)]
-            async with asyncio.timeout(20):
-                while sum(len(reader.listeners) for reader in hub._readers.values()) < 2:
-                    await asyncio.sleep(0)
+            await until(lambda: sum(len(reader.listeners) for reader in hub._readers.values()) == 2)
             await tell(world, actor, "job.created")
             assert await asyncio.gather(*taking) == [[1], [1]]
             # Both have joined the live queue; only one goes on reading.
@@ -197,9 +202,7 @@ async def test_nothing_is_left_when_the_last_has_gone(world: World) -> None:
         assert await take(first, 1) == await take(second, 1) == [1]
         assert hub.listening == 2
     assert hub.listening == 0
-    async with asyncio.timeout(20):
-        while hub._reading:
-            await asyncio.sleep(0)
+    await until(lambda: not hub._reading)
     assert not hub._readers
 
 
@@ -219,4 +222,3 @@ async def test_a_caller_that_breaks_off_leaves_cleanly(world: World) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert world.yard.hub.listening == 0
-

@@ -161,7 +161,14 @@ async def test_scheduler_paths_health_and_docs_are_never_limited(make_world: Mak
         ),
     )
     alice = await world.user()
-    paths = (f"/api/jobs?account_id={alice.account}", "/metrics", "/health", "/health/detailed", "/docs", "/openapi.json")
+    paths = (
+        f"/api/jobs?account_id={alice.account}",
+        "/metrics",
+        "/health",
+        "/health/detailed",
+        "/docs",
+        "/openapi.json",
+    )
     for path in paths:
         statuses = {(await alice.http.get(path)).status_code for _ in range(5)}
         assert 429 not in statuses

@@ -39,7 +39,7 @@ class NetworkPolicy:
 
 @dataclass(frozen=True, slots=True)
 class HttpCall:
-    """One HTTP request of a run. `body` is a template (see `adapters/runners/templates`), unset means no body."""
+    """One HTTP request of a run. `body` is a template (see `domain/templates`), unset means no body."""
 
     url: str
     method: str = "POST"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from taskyard.domain import templates
 from taskyard.domain.actors import Actor, Permission
 from taskyard.domain.errors import Conflict, Invalid, NotFound
 from taskyard.domain.ids import new_id
@@ -18,7 +19,6 @@ from taskyard.store.database import Tx
 METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH"})
 MAX_CALLS = 50
 MAX_URL_LENGTH = 500
-MAX_TEMPLATE_LENGTH = 64 * 1024
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A header's name (RFC 9110 §5.1)."""
 
@@ -87,9 +87,7 @@ async def of_jobs(tx: Tx, actor: Actor, job_ids: Sequence[UUID]) -> dict[UUID, l
     """The calls of each of the actor's jobs; another tenant's jobs have none."""
     actor.require(Permission.READ)
     found = await store.of_jobs(tx, job_ids)
-    return {
-        job_id: [call for call in calls if call.tenant_id == actor.tenant_id] for job_id, calls in found.items()
-    }
+    return {job_id: [call for call in calls if call.tenant_id == actor.tenant_id] for job_id, calls in found.items()}
 
 
 async def update(tx: Tx, actor: Actor, call_id: UUID, changes: Mapping[str, Any]) -> Call:
@@ -116,6 +114,6 @@ def _checked(call: Call) -> Call:
             raise Invalid(f"headers: {name!r} is no header name", field="headers")
         if any(letter in value for letter in "\r\n\0"):
             raise Invalid(f"headers: the value of {name!r} must be one line", field="headers")
-    if call.body_template is not None and len(call.body_template) > MAX_TEMPLATE_LENGTH:
-        raise Invalid("body_template must be at most 64 KB", field="body_template")
+    if call.body_template is not None:
+        templates.check(call.body_template)
     return call

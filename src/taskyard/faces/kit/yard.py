@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends
-from prometheus_client import CollectorRegistry
 from starlette.requests import HTTPConnection
 
 from taskyard.domain.hints import Bus
@@ -20,8 +19,7 @@ from taskyard.services.transactions import Database
 @dataclass(frozen=True, slots=True)
 class Yard:
     """One wired yard. `redis_ping` raises when Redis is away and is None when none is configured; `claude_code` says
-    whether Claude Code can be run here, `runs_clock` whether this process fires schedules. `registry` holds what this
-    process measures of itself.
+    whether Claude Code can be run here, `runs_clock` whether this process fires schedules.
     """
 
     database: Database
@@ -36,7 +34,6 @@ class Yard:
     cors_origins: tuple[str, ...] = ()
     claude_code: bool = False
     runs_clock: bool = True
-    registry: CollectorRegistry | None = None
     redis_ping: Callable[[], Awaitable[object]] | None = None
 
 

@@ -64,6 +64,6 @@ async def scheduler_metrics(
         found = await metrics.read(tx, actor)
     if prometheus.is_asked_for(accept or ""):
         # What is the whole yard's is for its operator.
-        registry = yard.registry if actor.of_operator else None
-        return prometheus.exposition(found, accept or "", registry, queues=actor.of_operator)
+        process = yard.telemetry.registry if actor.of_operator else None
+        return prometheus.exposition(found, accept or "", process, queues=actor.of_operator)
     return translate.numbers(found)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskyard.adapters.runners import templates
-from taskyard.adapters.runners.templates import MAX_OUTPUT_BYTES, check, render
 from taskyard.domain.errors import Invalid
+from taskyard.domain.templates import MAX_OUTPUT_BYTES, check, render
+from taskyard.domain.templates import rendering as templates
 
 CONTEXT: dict[str, Any] = {
     "job": {
@@ -166,7 +166,7 @@ def test_an_attack_is_refused_when_saved_and_when_run(template: str) -> None:
     with pytest.raises(Invalid):
         render(template, CONTEXT)
     assert time.process_time() - started < 2
-    assert refused.value.field == "body"
+    assert refused.value.field == "body_template"
     assert len(refused.value.message) < 400
 
 

@@ -3,7 +3,7 @@
 People we do not know write these and our worker runs them, so the language is cut down to expressions and `if`.
 Three walls, each enough by itself against escapes: only listed syntax, filters, tests and methods get through `check`;
 Jinja2's immutable sandbox runs what is left; and every operation that makes or reads data pays from a budget (see
-`template_language`), so that no template uses much time or memory.
+`language`), so that no template uses much time or memory.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,9 @@ from typing import Any
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, nodes
 from jinja2.visitor import NodeTransformer
 
-from taskyard.adapters.runners.template_filters import CONCAT, FILTERS, INNER_FILTERS, METERED, TESTS
-from taskyard.adapters.runners.template_language import (
+from taskyard.domain.errors import Invalid
+from taskyard.domain.templates.filters import CONCAT, FILTERS, INNER_FILTERS, METERED, TESTS
+from taskyard.domain.templates.language import (
     BUDGET,
     METHODS,
     Budget,
@@ -23,7 +24,6 @@ from taskyard.adapters.runners.template_language import (
     SandboxEnvironment,
     write,
 )
-from taskyard.domain.errors import Invalid
 
 MAX_TEMPLATE_BYTES = 64 * 1024
 MAX_OUTPUT_BYTES = 1024 * 1024
@@ -80,7 +80,7 @@ _ENVIRONMENT = _environment()
 
 def _invalid(issue: str, line: int | None = None) -> Invalid:
     place = f"line {line}: " if line else ""
-    return Invalid(f"body template, {place}{issue[:MAX_ISSUE_CHARACTERS]}", field="body")
+    return Invalid(f"body template, {place}{issue[:MAX_ISSUE_CHARACTERS]}", field="body_template")
 
 
 def _problem(node: nodes.Node) -> str | None:

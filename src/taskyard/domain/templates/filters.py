@@ -10,7 +10,7 @@ from jinja2 import Undefined, pass_context
 from jinja2.runtime import Context
 from jinja2.tests import TESTS as JINJA_TESTS
 
-from taskyard.adapters.runners.template_language import Budget, as_json, budget_of, measure, text_of
+from taskyard.domain.templates.language import Budget, as_json, budget_of, measure, text_of
 
 MAX_PRECISION = 15
 # The space keeps templates from naming these two.

@@ -1,0 +1,1 @@
+"""The shapes of the house's own API, one module per noun."""

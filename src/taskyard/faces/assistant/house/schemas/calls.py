@@ -1,0 +1,96 @@
+"""The HTTP calls of a job."""
+
+import re
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic_core import PydanticCustomError
+
+from taskyard.faces.assistant.house.schemas.values import Paged, url_of_at_most
+from taskyard.faces.kit.wire import Moment, Text
+from taskyard.services.calls import MAX_TEMPLATE_LENGTH, MAX_URL_LENGTH
+
+MAX_FIELDS = 100
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def _header_name(name: str) -> str:
+    """RFC 9110 §5.1."""
+    if not _TOKEN.fullmatch(name):
+        raise PydanticCustomError("value_error", "is no header name")
+    return name
+
+
+def _one_line(value: str) -> str:
+    if "\r" in value or "\n" in value:
+        raise PydanticCustomError("value_error", "a header's value must be one line")
+    return value
+
+
+def _in_a_url(value: object) -> object:
+    """A query value as it stands in a URL."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+HeaderName = Annotated[Text, Field(max_length=255), AfterValidator(_header_name)]
+HeaderValue = Annotated[Text, Field(max_length=8192), AfterValidator(_one_line)]
+QueryValue = Annotated[StrictStr | StrictBool | StrictInt | StrictFloat, Field(), BeforeValidator(_in_a_url)]
+
+Url = Annotated[Text, Field(min_length=1, max_length=MAX_URL_LENGTH), url_of_at_most(MAX_URL_LENGTH)]
+Method = Annotated[
+    Literal["GET", "POST", "PUT", "DELETE", "PATCH"],
+    BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
+]
+Headers = Annotated[dict[HeaderName, HeaderValue], Field(max_length=MAX_FIELDS)]
+QueryParams = Annotated[dict[Text, QueryValue], Field(max_length=MAX_FIELDS)]
+Template = Annotated[
+    Text,
+    Field(
+        max_length=MAX_TEMPLATE_LENGTH,
+        description="A Jinja2 template over job, execution and scheduled_at; text without {{ passes unchanged",
+    ),
+]
+
+
+class CallWanted(BaseModel):
+    """A call to be made."""
+
+    url: Url
+    method: Method = "POST"
+    headers: Headers | None = None
+    query_params: QueryParams | None = None
+    body_template: Template | None = None
+
+
+class CallChanges(BaseModel):
+    """What is not sent stays as it is; null clears the last three and is no value of the first two."""
+
+    url: Url = Field(default_factory=str)
+    method: Method = "POST"
+    headers: Headers | None = None
+    query_params: QueryParams | None = None
+    body_template: Template | None = None
+
+
+class Call(BaseModel):
+    """A call as stored. For members who may not write the values of `headers` are masked."""
+
+    id: UUID
+    job_id: UUID
+    position: int = Field(description="Calls are made in this order")
+    url: str
+    method: str
+    headers: dict[str, str] | None
+    query_params: dict[str, str] | None
+    body_template: str | None
+    created_at: Moment
+    updated_at: Moment
+
+
+class CallPage(Paged):
+    """A page of a job's calls, in the order in which they are made."""
+
+    items: list[Call]
