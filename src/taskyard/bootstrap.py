@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pgqueuer.domain.types import QueueEntrypoint
 from pgqueuer.ports import RepositoryPort
-from starlette.types import ASGIApp
 
 from taskyard.adapters.bus.local import LocalBus
 from taskyard.adapters.bus.redis import RedisBus
@@ -22,6 +22,7 @@ from taskyard.adapters.runners.delivery import DeliveryRunner
 from taskyard.adapters.runners.http import HttpRunner
 from taskyard.adapters.runners.sandbox import Sandbox
 from taskyard.adapters.runners.seclusion import seclude_this_process
+from taskyard.domain.queues import Queue
 from taskyard.domain.runs import CommandRun, DeliveryRun, HttpRun, Run, Runner
 from taskyard.runtime import upkeep
 from taskyard.runtime.clock import Clock
@@ -34,6 +35,11 @@ from taskyard.store import migrate
 from taskyard.store.database import Database
 from taskyard.store.queue.engine import open_repository
 from taskyard.store.vault import Vault
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from taskyard.faces.kit.hub import Hub
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +95,17 @@ async def base(settings: Settings, *, upgrade: bool = True) -> AsyncGenerator[Ba
         yield Base(settings, database, Identity(database, key, settings.supabase_jwt_secret, settings.rules))
     finally:
         await database.close()
+
+
+async def outdated(base_: Base) -> bool:
+    """Whether the schema of the database is not this program's. Raises `Unavailable`."""
+    return await migrate.pending(base_.database)
+
+
+async def try_engine(base_: Base) -> None:
+    """Open what workers claim through, and ask it once. Raises `Unavailable`, or what the engine itself raises."""
+    async with open_repository(base_.database) as repository:
+        await repository.queued_work([QueueEntrypoint(queue.value) for queue in Queue])
 
 
 class Process:
@@ -159,43 +176,57 @@ def _opener(database: Database) -> Callable[[], AbstractAsyncContextManager[Repo
 
 
 @asynccontextmanager
+async def bus(settings: Settings) -> AsyncGenerator[LocalBus | RedisBus]:
+    """The bus of this process, started."""
+    opened = RedisBus(settings.redis_url) if settings.redis_url else LocalBus()
+    await opened.start()
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+@asynccontextmanager
+async def command_runner(settings: Settings) -> AsyncGenerator[CommandRunner]:
+    """What runs commands, in the configured sandbox."""
+    runner = CommandRunner(sandbox=Sandbox(settings.sandbox), hidden_paths=(settings.data_dir.absolute(),))
+    try:
+        yield runner
+    finally:
+        await runner.close()
+
+
+@asynccontextmanager
 async def process(settings: Settings, roles: Roles) -> AsyncGenerator[Process]:
     """A process with `roles`, running within the block. Its app is made by `app`."""
     if roles.worker:
         seclude_this_process()
     async with AsyncExitStack() as stack:
         base_ = await stack.enter_async_context(base(settings))
-        bus = RedisBus(settings.redis_url) if settings.redis_url else LocalBus()
-        await bus.start()
-        stack.push_async_callback(bus.close)
-        stack.enter_context(base_.database.listening(bus.publish))
+        bus_ = await stack.enter_async_context(bus(settings))
+        stack.enter_context(base_.database.listening(bus_.publish))
         clients = await stack.enter_async_context(HttpClients())
-        commands = CommandRunner(sandbox=Sandbox(settings.sandbox), hidden_paths=(settings.data_dir.absolute(),))
-        stack.push_async_callback(commands.close)
         runners: dict[type[Run], Runner[Any]] = {
             HttpRun: HttpRunner(clients),
-            CommandRun: commands,
+            CommandRun: await stack.enter_async_context(command_runner(settings)),
             DeliveryRun: DeliveryRunner(clients),
         }
-        running = Process(base_, bus, Telemetry(), roles)
+        running = Process(base_, bus_, Telemetry(), roles)
         await stack.enter_async_context(running.loops(runners))
         yield running
 
 
 @asynccontextmanager
-async def app(running: Process) -> AsyncGenerator[ASGIApp]:
-    """The front door with all faces behind it, over a running process."""
+async def app(running: Process, stopping: asyncio.Event | None = None) -> AsyncGenerator["ASGIApp"]:
+    """The front door with all faces behind it, over a running process. Once `stopping` is set, live streams end."""
     # The web framework takes most of a start; workers and commands do without it.
     from taskyard.faces import door
-    from taskyard.faces.kit.hub import Hub
     from taskyard.faces.kit.limits import Limiter
     from taskyard.faces.kit.yard import Yard
 
     settings = running.base.settings
     async with AsyncExitStack() as stack:
-        hub = Hub(running.base.database, running.bus)
-        await hub.start()
-        stack.push_async_callback(hub.close)
+        hub = await stack.enter_async_context(_hub(running, stopping))
         limiter = Limiter(enabled=settings.rate_limits == "on", redis_url=settings.redis_url)
         stack.push_async_callback(limiter.close)
         yard = Yard(
@@ -209,7 +240,49 @@ async def app(running: Process) -> AsyncGenerator[ASGIApp]:
             version=VERSION,
             cors_origins=settings.cors_origins,
             claude_code=shutil.which("claude") is not None,
+            runs_clock=running.roles.clock,
             redis_ping=running.bus.ping if isinstance(running.bus, RedisBus) else None,
         )
         yield door.build(yard)
 
+
+@asynccontextmanager
+async def _hub(running: Process, stopping: asyncio.Event | None) -> AsyncGenerator["Hub"]:
+    from taskyard.faces.kit.hub import Hub
+
+    hub = Hub(running.base.database, running.bus)
+    await hub.start()
+
+    async def end_streams(when: asyncio.Event) -> None:
+        await when.wait()
+        await hub.close()
+
+    ending = None if stopping is None else asyncio.create_task(end_streams(stopping))
+    try:
+        yield hub
+    finally:
+        if ending is not None:
+            ending.cancel()
+            await asyncio.gather(ending, return_exceptions=True)
+        await hub.close()
+
+
+async def documents() -> dict[str, dict[str, Any]]:
+    """The OpenAPI document of each face, by its name. No database is opened."""
+    from taskyard.faces import door
+    from taskyard.faces.kit.hub import Hub
+    from taskyard.faces.kit.limits import Limiter
+    from taskyard.faces.kit.yard import Yard
+
+    settings, key = Settings.model_validate({}), secrets.token_urlsafe()
+    database, bus_ = Database(settings.database, Vault(key)), LocalBus()
+    yard = Yard(
+        database=database,
+        identity=Identity(database, key, None, settings.rules),
+        rules=settings.rules,
+        bus=bus_,
+        hub=Hub(database, bus_),
+        limiter=Limiter(enabled=False),
+        version=VERSION,
+    )
+    return {name.value: build(yard).openapi() for name, build in door.FACES.items()}

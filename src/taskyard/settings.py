@@ -32,7 +32,7 @@ class Settings(BaseModel):
     database_url: str | None = None
     redis_url: str | None = None
     secret_key: str | None = Field(None, min_length=MIN_SECRET_LENGTH)
-    api_key: str | None = Field(None, min_length=MIN_SECRET_LENGTH)
+    api_key: str | None = Field(None, min_length=8)
     supabase_jwt_secret: str | None = Field(None, min_length=MIN_SECRET_LENGTH)
     owner_email: str = "owner@taskyard.localhost"
     owner_password: str | None = Field(None, min_length=8, max_length=1024)

@@ -132,15 +132,30 @@ async def test_an_unseen_account_belongs_to_who_names_it_first(world: World) -> 
 async def test_of_two_who_name_an_account_at_once_one_owns_it(world: World) -> None:
     principals = [await arrive(world, uuid4()) for _ in range(4)]
     account = uuid4()
-    results = await asyncio.gather(
-        *(claim(world, principal, account) for principal in principals for _ in range(2)), return_exceptions=True
-    )
+    # PostgreSQL runs all of them side by side; SQLite has one writer, so there the others wait for their turn.
+    together = asyncio.Barrier(1 if world.database.is_sqlite else 8)
+
+    async def race(principal: Principal) -> Actor:
+        async with world.database.write() as tx:
+            assert await accounts.list_users(tx, principal.default)
+            await together.wait()
+            return await accounts.claim(tx, principal, account, Rules())
+
+    racing = [race(principal) for principal in principals for _ in range(2)]
+    results = await asyncio.gather(*racing, return_exceptions=True)
     actors = [result for result in results if isinstance(result, Actor)]
     assert len(actors) == 2, "both requests of the winner, none of the others"
     assert len(set(actors)) == 1
     assert all(isinstance(result, Actor | Forbidden) for result in results)
     async with world.database.read() as tx:
         assert len(await accounts.list_users(tx, actors[0])) == 1
+
+
+async def test_a_tenant_that_exists_is_claimed_by_nobody(world: World) -> None:
+    ann, sue = await register(world, "ann"), await arrive(world, uuid4())
+    async with world.database.write() as tx:
+        assert not await accounts.claim_tenant(tx, ann.tenant.id, sue.user)
+        assert [member.user for member in await accounts.list_users(tx, ann.actor)] == [ann.user]
 
 
 async def test_only_supabase_users_make_accounts_by_naming_them(world: World) -> None:

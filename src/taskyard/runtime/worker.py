@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -48,7 +48,7 @@ class _Attempt:
     """A run under way here. `abandoned`: whatever comes out of it is not ours to write any more."""
 
     execution: Execution
-    run: asyncio.Task[Outcome]
+    task: asyncio.Task[Any]
     cancelled: bool = False
     abandoned: bool = False
 
@@ -123,7 +123,7 @@ class Worker:
         """Others have taken over what runs here: stop it all and write nothing of it."""
         for attempt in self._attempts.values():
             attempt.abandoned = True
-            attempt.run.cancel()
+            attempt.task.cancel()
 
     async def _wind_down(self) -> None:
         """Let what runs end within the grace; stop the rest and give it back."""
@@ -180,27 +180,22 @@ class Worker:
         """How the run ended; None when it is no longer ours to say."""
         if isinstance(begun.run, Outcome):
             return begun.run
-        recorder = Recorder(self._shelf, begun.execution)
-        runner = self._runners[type(begun.run)]
-        task = asyncio.create_task(self._guarded(runner.run(begun.run, recorder)))
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  a coroutine runs in a task
         attempt = self._attempts[begun.execution.id] = _Attempt(begun.execution, task)
+        recorder = Recorder(self._shelf, begun.execution)
         try:
-            await asyncio.wait({task})
-            await recorder.close()
-        finally:
-            del self._attempts[begun.execution.id]
-        if attempt.abandoned:
-            return None
-        if task.cancelled():
-            return Outcome(Verdict.CANCELLED, Cause.CANCELLED, None if attempt.cancelled else "the run was stopped")
-        return task.result()
-
-    async def _guarded(self, run: Awaitable[Outcome]) -> Outcome:
-        try:
-            return await run
+            outcome = await self._runners[type(begun.run)].run(begun.run, recorder)
+        except asyncio.CancelledError:
+            task.uncancel()
+            outcome = Outcome(Verdict.CANCELLED, Cause.CANCELLED)
         except Exception:
             _log.exception("a runner raised; this is a bug")
-            return Outcome.failed(Cause.INTERNAL, "Internal error of the runner; the server's log has the details")
+            outcome = Outcome.failed(Cause.INTERNAL, "Internal error of the runner; the server's log has the details")
+        # From here on nobody can cancel: what came out of the run is stored.
+        del self._attempts[begun.execution.id]
+        await recorder.close()
+        return None if attempt.abandoned else outcome
 
     async def _finish_all(self, results: Sequence[Finished]) -> Sequence[bool]:
         async def attempt() -> set[UUID]:
@@ -240,7 +235,7 @@ class Worker:
             attempt = self._attempts.get(ident)
             if attempt is not None and not attempt.cancelled:
                 attempt.cancelled = True
-                attempt.run.cancel()
+                attempt.task.cancel()
 
     def _note_begun(self, execution: Execution) -> None:
         self._telemetry.in_flight.inc()

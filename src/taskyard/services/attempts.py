@@ -88,10 +88,22 @@ async def finish(tx: Tx, rules: Rules, worker_id: UUID, results: Sequence[Finish
     """
     said = {result.execution.id: result for result in results}
     serial = await jobs.lock_serial(tx, _job_ids([result.execution for result in results]))
-    mine = await executions.running_under(tx, worker_id, list(said))
-    held = [execution for execution in mine if execution.attempt == said[execution.id].execution.attempt]
-    await _end(tx, rules, [(execution, said[execution.id].outcome) for execution in held], serial)
-    return {execution.id for execution in held}
+    fence = await executions.lock_running(tx, worker_id, list(said))
+    accepted = [said[held.id] for held in fence if held.attempt == said[held.id].execution.attempt]
+    asked = {held.id: held for held in fence}
+    ends = [
+        (
+            replace(
+                result.execution,
+                cancel_requested_at=asked[result.execution.id].cancel_requested_at,
+                reason=asked[result.execution.id].reason,
+            ),
+            result.outcome,
+        )
+        for result in accepted
+    ]
+    await _end(tx, rules, ends, serial)
+    return {result.execution.id for result in accepted}
 
 
 async def reap(tx: Tx, rules: Rules) -> int:

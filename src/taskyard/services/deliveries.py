@@ -66,11 +66,16 @@ async def page(
 async def redeliver(tx: Tx, actor: Actor, subscription_id: UUID, execution_id: UUID) -> Execution:
     """Send an ended delivery once more, under the same delivery id. Raises `NotFound`, `Conflict`."""
     actor.require(Permission.WRITE)
+    receiver = await subscriptions.get(tx, actor.tenant_id, subscription_id)
+    if receiver is None:
+        raise NotFound("webhook", subscription_id)
     first = await executions.get(tx, actor.tenant_id, execution_id, lock=True)
     if first is None or first.kind is not Kind.DELIVERY or first.subscription_id != subscription_id:
         raise NotFound("delivery", execution_id)
     if first.status in ACTIVE:
         raise Conflict("The delivery is still under way")
+    if not receiver.is_active:
+        raise Conflict("The webhook is switched off")
     again = Execution(
         id=new_id(),
         tenant_id=first.tenant_id,

@@ -1,6 +1,7 @@
 """Executions at rest. The statements that change a status name the status they expect: compare and set."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -106,15 +107,35 @@ async def overdue(tx: Tx, before: datetime, limit: int) -> list[Execution]:
     return await _fetch(tx, query)
 
 
-async def running_under(
-    tx: Tx, worker_id: UUID, execution_ids: Sequence[UUID] | None = None, *, lock: bool = True
-) -> list[Execution]:
-    """What runs under `worker_id`, locked: the fence every result of a worker has to pass."""
-    query = select(executions).where(executions.c.worker_id == worker_id, executions.c.status == Status.RUNNING.value)
-    if execution_ids is not None:
-        query = query.where(executions.c.id.in_(execution_ids))
-    query = query.order_by(executions.c.id)
+async def running_under(tx: Tx, worker_id: UUID, *, lock: bool = True) -> list[Execution]:
+    """All that runs under `worker_id`, for those who take over from it."""
+    query = (
+        select(executions)
+        .where(executions.c.worker_id == worker_id, executions.c.status == Status.RUNNING.value)
+        .order_by(executions.c.id)
+    )
     return await _fetch(tx, query.with_for_update() if lock else query)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What may have changed of an execution while its worker ran it."""
+
+    id: UUID
+    attempt: int
+    cancel_requested_at: datetime | None
+    reason: str | None
+
+
+async def lock_running(tx: Tx, worker_id: UUID, execution_ids: Sequence[UUID]) -> list[Held]:
+    """Which of the executions still run under `worker_id`, locked: the fence its results have to pass."""
+    query = select(executions.c.id, executions.c.attempt, executions.c.cancel_requested_at, executions.c.reason).where(
+        executions.c.id.in_(execution_ids),
+        executions.c.worker_id == worker_id,
+        executions.c.status == Status.RUNNING.value,
+    )
+    rows = await tx.connection.execute(query.order_by(executions.c.id).with_for_update())
+    return [Held(*row) for row in rows]
 
 
 _FINISH = (

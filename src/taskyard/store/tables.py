@@ -283,7 +283,7 @@ events = Table(
     Column("id", Uuid, nullable=False),
     Column("type", String(48), nullable=False),
     Column("time", Moment, nullable=False),
-    Column("actor", String(80)),
+    Column("actor", String(320)),
     Column("job_id", Uuid),
     Column("execution_id", Uuid),
     Column("data", JSON_VALUE, nullable=False),

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from taskyard.domain.errors import Invalid, LimitExceeded, TaskyardError
 from taskyard.faces.kit.faults import Fault, Issue, Render
 from taskyard.faces.kit.request_ids import request_id
+from taskyard.faces.kit.wire import NO_NUL
 
 BROKEN_JSON = "json_invalid"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -151,7 +152,9 @@ def issues_of(errors: Sequence[Any]) -> list[Issue]:
 def _issue(error: Any) -> Issue:
     if error["type"] == BROKEN_JSON:
         return Issue(("body",), f"malformed JSON: {error['ctx']['error']}", BROKEN_JSON)
-    return Issue(tuple(error["loc"]), _plain(error["msg"]), error["type"])
+    if error.get("ctx", {}).get("pattern") == NO_NUL:
+        return Issue(tuple(error["loc"]), "null bytes are not allowed", "null_byte")
+    return Issue(tuple(error["loc"]), error["msg"], error["type"])
 
 
 def allowed_methods(app: FastAPI, scope: Scope) -> list[str]:
@@ -165,7 +168,3 @@ def allowed_methods(app: FastAPI, scope: Scope) -> list[str]:
 
 def _path(error: Invalid) -> tuple[str, ...]:
     return tuple(error.field.split(".")) if error.field else ()
-
-
-def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ")

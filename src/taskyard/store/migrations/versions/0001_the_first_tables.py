@@ -103,7 +103,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("type", sa.String(length=48), nullable=False),
         sa.Column("time", Moment(), nullable=False),
-        sa.Column("actor", sa.String(length=80), nullable=True),
+        sa.Column("actor", sa.String(length=320), nullable=True),
         sa.Column("job_id", sa.Uuid(), nullable=True),
         sa.Column("execution_id", sa.Uuid(), nullable=True),
         sa.Column("data", JSON_VALUE, nullable=False),

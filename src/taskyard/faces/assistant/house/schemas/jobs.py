@@ -46,11 +46,11 @@ Variable = Annotated[Text, Field(max_length=255, pattern=r"^[^=\x00]+$")]
 class RetryWanted(BaseModel):
     """How failed attempts are followed by others. What is not sent is as the house does it, or as it was."""
 
-    attempts: StrictInt = Field(default=3, ge=1, le=MAX_ATTEMPTS, description="The first one counts")
-    base_seconds: RetrySeconds = 60.0
-    factor: Factor = 2.0
-    max_seconds: RetrySeconds = 3600.0
-    jitter: Jitter = 0.1
+    attempts: StrictInt = Field(default_factory=int, ge=1, le=MAX_ATTEMPTS, description="The first one counts")
+    base_seconds: RetrySeconds = Field(default_factory=float)
+    factor: Factor = Field(default_factory=float)
+    max_seconds: RetrySeconds = Field(default_factory=float)
+    jitter: Jitter = Field(default_factory=float)
     retry_on: list[RetryWord] = Field(
         default_factory=list[str],
         max_length=100,
@@ -61,7 +61,7 @@ class RetryWanted(BaseModel):
 class CommandWanted(BaseModel):
     """A shell line and what surrounds it."""
 
-    line: Text = Field(default="", min_length=1, max_length=MAX_COMMAND_LENGTH)
+    line: Text = Field(default_factory=str, min_length=1, max_length=MAX_COMMAND_LENGTH)
     working_directory: Annotated[Text, Field(min_length=1, max_length=4096)] | None = None
     environment: dict[Variable, Annotated[Text, Field(max_length=32_768)]] = Field(
         default_factory=dict[str, str], max_length=MAX_FIELDS
@@ -79,33 +79,56 @@ Command = Annotated[
 ]
 
 
-class JobChanges(BaseModel):
-    """What is not sent stays as it is, within `command` and `retry` too; null clears what may be null."""
+def _own(description: str) -> Any:
+    return Field(default=None, description=f"{description}; null: as the house does it")
 
-    name: Name = ""
+
+OwnRetry = _own("How failed attempts are followed by others")
+OwnTimeLimit = _own("Seconds that one run may take")
+OwnRerun = _own("Whether a run is started again when its worker was lost")
+
+
+class JobWanted(BaseModel):
+    """A new job; an HTTP job may come with its calls."""
+
+    name: Name
     kind: JobKind = "http"
     type: FreeNumber = 0
     schedule: Schedule | None = None
     timezone: Timezone = "UTC"
     enabled: StrictBool = True
     command: Command | None = None
+    calls: list[CallWanted] = Field(default_factory=list[CallWanted], max_length=MAX_CALLS)
     queue: JobQueue = "normal"
     priority: Priority = 0
-    retry: RetryWanted | None = Field(default=None, description="null: as the house does it")
-    timeout_seconds: TimeLimit | None = Field(default=None, description="null: as the house does it")
+    retry: RetryWanted | None = OwnRetry
+    timeout_seconds: TimeLimit | None = OwnTimeLimit
     overlap: Overlap = Overlap.SKIP
     catch_up: CatchUp = CatchUp.LATEST
     catch_up_window_seconds: Window = DEFAULT_CATCH_UP_WINDOW_SECONDS
-    rerun_on_crash: StrictBool | None = Field(
-        default=None, description="Whether a run is started again when its worker was lost; null: HTTP yes, command no"
-    )
+    rerun_on_crash: StrictBool | None = OwnRerun
 
 
-class JobWanted(JobChanges):
-    """A new job; an HTTP job may come with its calls."""
+class JobChanges(BaseModel):
+    """What is not sent stays as it is, within `command` and `retry` too, so the defaults here are never read; null
+    clears what may be null.
+    """
 
-    name: Name
-    calls: list[CallWanted] = Field(default_factory=list[CallWanted], max_length=MAX_CALLS)
+    name: Name = Field(default_factory=str)
+    kind: JobKind = Field(default_factory=lambda: "http")
+    type: FreeNumber = Field(default_factory=int)
+    schedule: Schedule | None = None
+    timezone: Timezone = Field(default_factory=str)
+    enabled: StrictBool = Field(default_factory=bool)
+    command: Command | None = None
+    queue: JobQueue = Field(default_factory=lambda: "normal")
+    priority: Priority = Field(default_factory=int)
+    retry: RetryWanted | None = OwnRetry
+    timeout_seconds: TimeLimit | None = OwnTimeLimit
+    overlap: Overlap = Field(default_factory=lambda: Overlap.SKIP)
+    catch_up: CatchUp = Field(default_factory=lambda: CatchUp.LATEST)
+    catch_up_window_seconds: Window = Field(default_factory=int)
+    rerun_on_crash: StrictBool | None = OwnRerun
 
 
 class CommandShown(BaseModel):

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, Field, StrictFloat, StrictInt
 from pydantic_core import PydanticCustomError
 
 from taskyard.domain.errors import Invalid
+from taskyard.domain.jobs import MAX_COMMAND_SECONDS
 from taskyard.domain.queues import PRIORITY_RANGE
 from taskyard.domain.subscriptions import check_url
 from taskyard.faces.kit.wire import Text
@@ -28,9 +29,7 @@ def _seconds(low: float, high: float) -> object:
 RetrySeconds = Annotated[StrictFloat, _seconds(0, 604_800)]
 Factor = Annotated[StrictFloat, _seconds(1, 10)]
 Jitter = Annotated[StrictFloat, _seconds(0, 1)]
-TimeLimit = Annotated[
-    StrictFloat, Field(gt=0, le=3600, allow_inf_nan=False, description="Seconds that one run may take")
-]
+TimeLimit = Annotated[StrictFloat, Field(gt=0, le=MAX_COMMAND_SECONDS, allow_inf_nan=False)]
 
 
 def spoken(check: Callable[[str], str]) -> Callable[[str], str]:

@@ -1,0 +1,80 @@
+"""The command line put together, and its way with errors: a user's mistake is one line, never a traceback."""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from taskyard.cli import demo, doctor, executions, jobs, keys, migrate, openapi, screen, serve, tenants, tokens, users
+from taskyard.cli.options import epilog
+from taskyard.domain.errors import TaskyardError, Unavailable
+
+RUN = "Run the yard"
+WORK = "Work"
+ACCESS = "People and access"
+LEARN = "Learn and build"
+
+app = typer.Typer(
+    name="taskyard",
+    help="One yard for the work people give to machines: on a clock or in a queue, watched live, nothing lost.",
+    epilog=epilog(
+        "taskyard demo                     the whole story in 20 seconds",
+        "taskyard serve                    the yard on http://127.0.0.1:8000",
+        'taskyard jobs add tidy --schedule "0 4 * * *" --command "find /tmp -mtime +7 -delete"',
+        "taskyard jobs run tidy --follow   run it now and watch",
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        screen.say(f"taskyard {version('taskyard')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version and leave.")
+    ] = False,
+) -> None:
+    """One yard for the work people give to machines: on a clock or in a queue, watched live, nothing lost."""
+
+
+serve.register(app, RUN)
+migrate.register(app, RUN)
+doctor.register(app, RUN)
+app.add_typer(jobs.commands, name="jobs", rich_help_panel=WORK)
+app.add_typer(executions.commands, name="executions", rich_help_panel=WORK)
+app.add_typer(users.commands, name="user", rich_help_panel=ACCESS)
+app.add_typer(keys.commands, name="key", rich_help_panel=ACCESS)
+tokens.register(app, ACCESS)
+app.add_typer(tenants.commands, name="tenant", rich_help_panel=ACCESS)
+demo.register(app, LEARN)
+openapi.register(app, LEARN)
+
+
+def main() -> None:
+    """Run the command line. Exit code 1 for what went wrong, 2 for wrong usage, 130 for Ctrl-C."""
+    try:
+        app()
+    except TaskyardError as error:
+        screen.error(_told(error))
+        sys.exit(1)
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        screen.error(f"{error.strerror or error}{place}")
+        sys.exit(1)
+
+
+def _told(error: TaskyardError) -> str:
+    """The error's own sentence, with the driver's words for a database that is away."""
+    if not isinstance(error, Unavailable) or error.__cause__ is None:
+        return error.message
+    words = str(getattr(error.__cause__, "orig", None) or error.__cause__).splitlines() or [""]
+    return f"{error.message} ({words[0].partition(': ')[2] or words[0]}); `taskyard doctor` looks closer"
