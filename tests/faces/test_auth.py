@@ -192,8 +192,8 @@ async def test_another_site_cannot_act_with_a_browsers_cookie(world: World) -> N
     ],
 )
 async def test_a_stranger_is_told_so_before_anything_else(world: World, path: str, headers: dict[str, str]) -> None:
-    raw = {name: value.encode("latin-1") for name, value in headers.items()}
-    answer = await world.client().post(path, content=b"{", headers={**raw, "Content-Type": b"application/json"})
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    answer = await world.client().post(path, content=b"{", headers=[*raw, (b"Content-Type", b"application/json")])
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert answer.json()["error_code"] == "UNAUTHORIZED"

@@ -1,4 +1,4 @@
-"""The front door: slashes, prefixes, formats of owners, health, documentation, CORS, and what every response carries."""
+"""The front door: slashes, prefixes, formats of owners, health, documentation, and what every response carries."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,9 +1,9 @@
-"""The log of a process: lines for people on a terminal, JSON lines for machines elsewhere, on stderr, without secrets."""
+"""The log of a process on stderr: lines for people on a terminal, JSON lines for machines, no secrets in either."""
 
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -82,10 +82,12 @@ def _hide_by_name(_logger: Any, _method: str, event: _Event) -> Mapping[str, Any
     return event
 
 
-def _hiding(secrets: Iterable[str]) -> Callable[[Any, str, str], str]:
+def _hiding(secrets: Iterable[str]) -> Any:
     """The last processor: whatever line was made, these values are not in it."""
     known = sorted({secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH}, key=len, reverse=True)
-    if not known:
-        return lambda _logger, _method, line: line
     pattern = re.compile("|".join(re.escape(secret) for secret in known))
-    return lambda _logger, _method, line: pattern.sub(HIDDEN, line)
+
+    def hide(_logger: object, _method: str, line: str) -> str:
+        return pattern.sub(HIDDEN, line) if known else line
+
+    return hide

@@ -29,9 +29,10 @@ def openapi(
     documents = asyncio.run(bootstrap.documents())
     files = {out / f"{name}.json": json.dumps(spec, indent=2) + "\n" for name, spec in documents.items()}
     wrong = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    wrong += [path for path in sorted(out.glob("*.json")) if path not in files]
     if not check:
-        _write(out, files, wrong)
+        out.mkdir(parents=True, exist_ok=True)
+        for path in wrong:
+            path.write_text(files[path], encoding="utf-8")
     if as_json:
         screen.data({"out_of_date" if check else "changed": [str(path) for path in wrong]})
     else:
@@ -40,12 +41,3 @@ def openapi(
     if check and wrong:
         screen.error(f"Run `taskyard openapi --out {out}` and keep what it writes")
         raise typer.Exit(1)
-
-
-def _write(out: Path, files: dict[Path, str], wrong: list[Path]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    for path in wrong:
-        if path in files:
-            path.write_text(files[path], encoding="utf-8")
-        else:
-            path.unlink()

@@ -4,6 +4,7 @@ Daylight saving follows Debian cron: a fixed-time job whose moment falls into th
 moment comes twice runs once; wildcard jobs follow the wall clock through both.
 """
 
+from bisect import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -17,11 +18,16 @@ from taskyard.domain.errors import Invalid
 FIELDS = 5
 MAX_EXPRESSION_LENGTH = 255
 _PROBE = datetime(2024, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class NextRun:
-    """A coming due time, with what daylight saving does to it: "gap", "repeated" or None."""
+    """A coming due time, with what daylight saving does to it.
+
+    `dst` is "gap" when it was moved out of the gap in spring, "repeated" when its wall-clock time comes twice, or None.
+    """
 
     at: datetime
     local: datetime
@@ -70,15 +76,67 @@ def _invalid(why: str) -> Invalid:
 def due_times(expression: str, zone_name: str, after: datetime) -> Iterator[datetime]:
     """All due times later than `after` (aware), in order, in UTC. Raises `Invalid` for a bad expression or zone."""
     check(expression)
-    start = after.astimezone(zone(zone_name))
+    local_zone = zone(zone_name)
+    if _is_fixed(expression):
+        return _at_fixed_times(expression, local_zone, after)
+    return _by_the_wall_clock(expression, local_zone, after.astimezone(UTC))
+
+
+def _is_fixed(expression: str) -> bool:
+    """Whether Debian's cron shifts the schedule at clock changes: neither minute nor hour begins with a star."""
+    minute, hour, *_ = expression.split()
+    return not minute.startswith("*") and not hour.startswith("*")
+
+
+def _at_fixed_times(expression: str, local_zone: tzinfo, after: datetime) -> Iterator[datetime]:
     last = after
-    for local in CronSim(expression, start):
+    for local in CronSim(expression, after.astimezone(local_zone)):
         at = local.astimezone(UTC)
         # In the second pass of a repeated hour, fixed-time schedules are searched on the naive wall clock and can
         # answer with the first pass, which is over.
         if at > last:
             last = at
             yield at
+
+
+def _by_the_wall_clock(expression: str, local_zone: tzinfo, after: datetime) -> Iterator[datetime]:
+    """Every minute whose wall clock matches, as often as it comes.
+
+    Searched from one change of the clock to the next: cronsim alone loses its place where a change is not a whole
+    number of hours (Lord Howe Island).
+    """
+    begin = last = after
+    offset = _offset(local_zone, after)
+    changed: datetime | None = after
+    while changed is not None:
+        changed = None
+        for wall in CronSim(expression, begin + offset):
+            at = wall - offset
+            changed = _change(local_zone, last, at)
+            if changed is not None:
+                begin, last, offset = changed - _SECOND, changed, _offset(local_zone, changed)
+                break
+            last = at
+            yield at
+
+
+def _offset(local_zone: tzinfo, at: datetime) -> timedelta:
+    return at.astimezone(local_zone).utcoffset() or timedelta(0)
+
+
+def _change(local_zone: tzinfo, start: datetime, end: datetime) -> datetime | None:
+    """The first second after `start` and not after `end` with another offset from UTC; no two lie within a day."""
+    before = start.replace(microsecond=0)
+    offset = _offset(local_zone, before)
+    while before < end:
+        after = min(before + _DAY, end)
+        if _offset(local_zone, after) != offset:
+            seconds = range((after - before) // _SECOND + 1)
+            return before + _SECOND * bisect(
+                seconds, False, key=lambda ahead: _offset(local_zone, before + _SECOND * ahead) != offset
+            )
+        before = after
+    return None
 
 
 def next_due(expression: str, zone_name: str, after: datetime) -> datetime | None:
@@ -92,16 +150,15 @@ def upcoming(expression: str, zone_name: str, after: datetime, count: int) -> li
     runs: list[NextRun] = []
     for at in due_times(expression, zone_name, after):
         local = at.astimezone(local_zone)
-        runs.append(NextRun(at, local, _dst_mark(at, local)))
+        runs.append(NextRun(at, local, _dst_mark(expression, local)))
         if len(runs) == count:
             break
     return runs
 
 
-def _dst_mark(at: datetime, local: datetime) -> str | None:
-    earlier = (at - timedelta(hours=1)).astimezone(local.tzinfo).utcoffset()
-    offset = local.utcoffset()
-    if offset is not None and earlier is not None and offset > earlier:
+def _dst_mark(expression: str, local: datetime) -> str | None:
+    wall = local.replace(tzinfo=UTC)
+    if _is_fixed(expression) and next(CronSim(expression, wall - _SECOND)) != wall:
         return "gap"
     if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
         return "repeated"

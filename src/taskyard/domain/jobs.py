@@ -12,11 +12,13 @@ from taskyard.domain.errors import Invalid
 from taskyard.domain.queues import Queue, check_priority
 from taskyard.domain.retries import NO_RETRY, RetryPolicy
 from taskyard.domain.rules import Rules
+from taskyard.domain.texts import check_text
 
 MAX_NAME_LENGTH = 255
 MAX_COMMAND_LENGTH = 64 * 1024
 MAX_COMMAND_SECONDS = 3600.0
 DEFAULT_CATCH_UP_WINDOW_SECONDS = 86_400
+MAX_CATCH_UP_WINDOW_SECONDS = 2**31 - 1
 
 
 class Kind(StrEnum):
@@ -120,6 +122,9 @@ def checked(job: Job) -> Job:
         raise Invalid("name must not be empty", field="name")
     if len(job.name) > MAX_NAME_LENGTH:
         raise Invalid(f"name must be at most {MAX_NAME_LENGTH} characters", field="name")
+    _ = check_text(job.name, "name")
+    if not -(2**63) <= job.type < 2**63:
+        raise Invalid("type must be an integer of 64 bits", field="type")
     _ = cron.zone(job.timezone)
     if job.schedule is not None:
         cron.check(job.schedule)
@@ -127,8 +132,10 @@ def checked(job: Job) -> Job:
     _check_kind(job)
     if job.retry is not None:
         _ = retries.checked(job.retry)
-    if job.catch_up_window_seconds < 0:
-        raise Invalid("catch_up_window_seconds must not be negative", field="catch_up_window_seconds")
+    if not 0 <= job.catch_up_window_seconds <= MAX_CATCH_UP_WINDOW_SECONDS:
+        raise Invalid(
+            f"catch_up_window_seconds must be from 0 to {MAX_CATCH_UP_WINDOW_SECONDS}", field="catch_up_window_seconds"
+        )
     return job
 
 

@@ -19,7 +19,8 @@ class Queue(StrEnum):
     DELIVERIES = "deliveries"
 
 
-_RANK = {Queue.HIGH: 300, Queue.NORMAL: 200, Queue.DELIVERIES: 200, Queue.LOW: 100}
+# Further apart than the range of priorities, so that the best of one queue never ties with the worst of the next.
+_RANK = {Queue.HIGH: 600, Queue.NORMAL: 400, Queue.DELIVERIES: 400, Queue.LOW: 200}
 
 
 @dataclass(frozen=True, slots=True)

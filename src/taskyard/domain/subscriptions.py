@@ -48,7 +48,7 @@ def check_url(url: str, field: str = "url", limit: int = MAX_URL_LENGTH) -> str:
         named = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         named = False
-    if not named or any(letter.isspace() or ord(letter) < ord(" ") for letter in url):
+    if not named or " " in url or not url.isprintable():
         raise Invalid(f"{field} must be an absolute http or https URL", field=field)
     return url
 

@@ -53,6 +53,10 @@ class Lease:
                     held = await workers.renew(tx, self.id, self._seconds * _HELD_SHARE)
             except Unavailable:
                 continue
+            except Exception:
+                # Without renewal all that runs here would be taken over: go on, whatever it was.
+                _log.exception("the lease could not be renewed; it is tried again at its next turn")
+                continue
             if not held:
                 _log.warning("this process was given up for lost; it stops what it runs and starts under a new name")
                 self._on_lost()

@@ -6,11 +6,25 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, bindparam, delete, false, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    false,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from taskyard.domain.executions import Execution, Status, Trigger
 from taskyard.domain.jobs import Kind
 from taskyard.domain.queues import Queue
+from taskyard.store.columns import Moment
 from taskyard.store.database import Tx
 from taskyard.store.tables import executions, queues
 
@@ -225,7 +239,9 @@ async def request_cancel(tx: Tx, tenant_id: UUID, execution_ids: Sequence[UUID],
             executions.c.id.in_(execution_ids),
             executions.c.status == Status.RUNNING.value,
         )
-        .values(cancel_requested_at=func.coalesce(executions.c.cancel_requested_at, tx.now), reason=reason)
+        .values(
+            cancel_requested_at=func.coalesce(executions.c.cancel_requested_at, literal(tx.now, Moment)), reason=reason
+        )
     )
 
 

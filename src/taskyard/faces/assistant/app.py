@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from taskyard.faces.assistant import house
 from taskyard.faces.assistant.errors import MANNERS
 from taskyard.faces.assistant.routes import auth, keys, users
 from taskyard.faces.kit import errors
@@ -10,7 +11,7 @@ from taskyard.faces.kit.limits import RateLimitHeaders
 from taskyard.faces.kit.openapi import own_validation
 from taskyard.faces.kit.yard import Yard
 
-ROUTERS = (auth.public, auth.router, users.router, keys.router)
+ROUTERS = (auth.public, auth.router, users.router, keys.router, *house.routers)
 
 
 def build(yard: Yard) -> FastAPI:

@@ -20,9 +20,10 @@ _NOW = timedelta(0)
 _WITHDRAW = text("DELETE FROM pgqueuer WHERE status = 'queued' AND dedupe_key IN :keys").bindparams(
     bindparam("keys", expanding=True)
 )
-_MOVE = text(
-    "UPDATE pgqueuer SET entrypoint = :entrypoint, priority = :priority WHERE status = 'queued' AND dedupe_key IN :keys"
-).bindparams(bindparam("keys", expanding=True))
+# A claimed row moves too: should it be put back, it belongs in its new queue.
+_MOVE = text("UPDATE pgqueuer SET entrypoint = :entrypoint, priority = :priority WHERE dedupe_key IN :keys").bindparams(
+    bindparam("keys", expanding=True)
+)
 _KNOWN = text("SELECT dedupe_key FROM pgqueuer WHERE dedupe_key IN :keys").bindparams(bindparam("keys", expanding=True))
 
 
@@ -51,7 +52,7 @@ async def withdraw(tx: Tx, execution_ids: Iterable[UUID]) -> None:
 
 
 async def move(tx: Tx, execution_ids: Iterable[UUID], queue: Queue, priority: int) -> None:
-    """Put executions that have not been picked into `queue` with `priority`."""
+    """Put executions that have not begun into `queue` with `priority`."""
     keys = [str(ident) for ident in execution_ids]
     if keys:
         await tx.connection.execute(

@@ -1,4 +1,4 @@
-"""The house's own full API (RULINGS §1): jobs, executions, queues, dead letters, events and webhooks, in D4's manners."""
+"""The house's own full API, in D4's manners (RULINGS §1): jobs, executions, queues, dead letters, events, webhooks."""
 
 from fastapi import APIRouter
 

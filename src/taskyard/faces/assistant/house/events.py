@@ -60,9 +60,8 @@ async def stream_events(
     ] = None,
 ) -> AsyncGenerator[ServerSentEvent]:
     """Events as they happen, as server-sent events. Whoever comes back with the last id seen misses nothing."""
-    accepts = (lambda event: matches(types, event.type)) if types else None
     seen = after if last_event_id is None else last_event_id
-    async for each in events_of(yard.hub, actor, seen, _told, accepts):
+    async for each in events_of(yard.hub, actor, seen, _told, lambda event: matches(types or ["*"], event.type)):
         yield each
 
 

@@ -51,6 +51,7 @@ async def _read(yard: Yard, actor: Actor, execution_id: UUID, offset: int) -> Re
     with anyio.CancelScope(shield=True):
         async with yard.database.read() as tx:
             return await outputs.read(tx, actor, execution_id, offset)
+    raise RuntimeError("a shielded scope is never cancelled")
 
 
 async def _more(mailbox: Mailbox, execution_id: UUID) -> None:

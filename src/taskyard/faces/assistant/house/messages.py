@@ -82,9 +82,12 @@ def messages(place: Place, chunks: Iterable[Chunk]) -> tuple[list[Message], Plac
 
 def leftovers(place: Place) -> list[Message]:
     """What is left when no more comes: characters that were never finished."""
-    return [
-        Message(_told(stream, kept.offset, kept.content), Place(place.offset)) for stream, kept in place.kept.items()
-    ]
+    left = dict(place.kept)
+    made: list[Message] = []
+    for stream, kept in place.kept.items():
+        del left[stream]
+        made.append(Message(_told(stream, kept.offset, kept.content), Place(place.offset, dict(left))))
+    return made
 
 
 def _whole_characters(content: bytes) -> tuple[bytes, bytes]:

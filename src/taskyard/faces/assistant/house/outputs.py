@@ -8,10 +8,12 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
+import anyio
 from fastapi import Header, Query
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.types import Receive, Scope, Send
 
 from taskyard.domain.actors import Actor
 from taskyard.domain.runs import Stream
@@ -23,15 +25,31 @@ from taskyard.faces.kit.paging import MAX_OFFSET
 from taskyard.faces.kit.streams import RECONNECT_MS
 from taskyard.faces.kit.yard import TheYard, Yard
 from taskyard.services import outputs
-from taskyard.services.outputs import Chunk, Extent
+from taskyard.services.outputs import Extent
 
 NEXT_OFFSET = "X-Next-Offset"
 COMPLETE = "X-Output-Complete"
 KEEP_ALIVE_SECONDS = 15.0
+TEXT = "text/plain; charset=utf-8"
 # Proxies would hold back what is meant to be seen live.
 LIVE = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 
 router = router_of("executions")
+
+
+class _Stream(StreamingResponse):
+    """Closes its generator when the caller leaves, and does not wait for the garbage collector to do so."""
+
+    def __init__(self, content: AsyncGenerator[bytes], media_type: str, headers: dict[str, str]) -> None:
+        super().__init__(content, media_type=media_type, headers=headers)
+        self._content = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._content.aclose()
 
 
 class Streams(StrEnum):
@@ -82,12 +100,12 @@ async def read_output(
     if form is Format.EVENTS:
         place = _place(last_event_id) if last_event_id else Place(offset)
         events = _events(yard, actor, execution_id, place, wanted, follow=follow)
-        return StreamingResponse(events, media_type="text/event-stream", headers=LIVE)
+        return _Stream(events, "text/event-stream", LIVE)
     if follow:
         live = _live(yard, actor, execution_id, offset, wanted)
-        return StreamingResponse(live, media_type="text/plain; charset=utf-8", headers=LIVE)
+        return _Stream(live, TEXT, LIVE)
     stored = _stored(yard, actor, execution_id, offset, extent.size, wanted)
-    return StreamingResponse(stored, media_type="text/plain; charset=utf-8", headers=_headers(offset, extent, stream))
+    return _Stream(stored, TEXT, _headers(offset, extent, stream))
 
 
 def _headers(offset: int, extent: Extent, stream: Streams) -> dict[str, str]:
@@ -139,10 +157,11 @@ async def _events(
 ) -> AsyncGenerator[bytes]:
     yield format_sse_event(comment="listening", retry=RECONNECT_MS)
     told_at = time.monotonic()
-    ending: dict[str, Any] = {}
+    place = Place(place.offset, {stream: kept for stream, kept in place.kept.items() if stream in wanted})
+    ending: dict[str, Any] = {"status": None, "complete": True, "next_offset": place.offset}
     async with aclosing(following.readings(yard, actor, execution_id, place.offset, follow=follow)) as read:
         async for reading in read:
-            told, place = messages.messages(place, _of(reading.chunks, wanted))
+            told, place = messages.messages(place, [chunk for chunk in reading.chunks if chunk.stream in wanted])
             for each in told:
                 yield _frame(each)
             if told:
@@ -151,13 +170,12 @@ async def _events(
                 yield KEEPALIVE_COMMENT
                 told_at = time.monotonic()
             ending = {"status": reading.status, "complete": reading.ended, "next_offset": reading.next_offset}
-    for each in messages.leftovers(place):
-        yield _frame(each)
-    yield format_sse_event(event="end", data_str=json.dumps(ending), id=str(place.offset))
-
-
-def _of(chunks: "list[Chunk] | tuple[Chunk, ...]", wanted: set[Stream]) -> list[Chunk]:
-    return [chunk for chunk in chunks if chunk.stream in wanted]
+    place = Place(ending["next_offset"], place.kept)
+    if ending["complete"]:
+        for each in messages.leftovers(place):
+            yield _frame(each)
+        place = Place(place.offset)
+    yield format_sse_event(event="end", data_str=json.dumps(ending), id=str(place))
 
 
 def _frame(message: Message) -> bytes:

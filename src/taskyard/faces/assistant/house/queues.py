@@ -54,7 +54,12 @@ async def resume_queue(yard: TheYard, actor: DefaultActor, name: str) -> schemas
 
 
 @router.post("/{name}/clear", responses=answers(403, 404, 413, 422))
-async def clear_queue(yard: TheYard, actor: DefaultActor, name: str, body: schemas.Clearing) -> schemas.Cleared:
+async def clear_queue(
+    yard: TheYard,
+    actor: DefaultActor,
+    name: str,
+    body: schemas.Clearing,  # noqa: ARG001  valid only when it confirms
+) -> schemas.Cleared:
     """Cancel all that the caller's tenant has waiting in a queue."""
     async with yard.database.write() as tx:
         return schemas.Cleared(cleared=await queues.clear(tx, actor, named(name)))

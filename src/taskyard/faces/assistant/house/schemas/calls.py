@@ -7,9 +7,10 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError
 
-from taskyard.faces.assistant.house.schemas.values import Paged, url_of_at_most
+from taskyard.domain import templates
+from taskyard.faces.assistant.house.schemas.values import Paged, spoken, url_of_at_most
 from taskyard.faces.kit.wire import Moment, Text
-from taskyard.services.calls import MAX_TEMPLATE_LENGTH, MAX_URL_LENGTH
+from taskyard.services.calls import MAX_URL_LENGTH
 
 MAX_FIELDS = 100
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -35,6 +36,12 @@ def _in_a_url(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
+@spoken
+def _template(text: str) -> str:
+    templates.check(text)
+    return text
+
+
 HeaderName = Annotated[Text, Field(max_length=255), AfterValidator(_header_name)]
 HeaderValue = Annotated[Text, Field(max_length=8192), AfterValidator(_one_line)]
 QueryValue = Annotated[StrictStr | StrictBool | StrictInt | StrictFloat, Field(), BeforeValidator(_in_a_url)]
@@ -49,9 +56,10 @@ QueryParams = Annotated[dict[Text, QueryValue], Field(max_length=MAX_FIELDS)]
 Template = Annotated[
     Text,
     Field(
-        max_length=MAX_TEMPLATE_LENGTH,
+        max_length=templates.MAX_OUTPUT_BYTES,
         description="A Jinja2 template over job, execution and scheduled_at; text without {{ passes unchanged",
     ),
+    AfterValidator(_template),
 ]
 
 
