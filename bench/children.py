@@ -7,7 +7,6 @@ import sys
 import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +46,11 @@ class Child:
             self._popen.wait()
             raise RuntimeError(f"{self.name} ended with {self._popen.returncode}:\n{self.errors()}")
         return json.loads(line)
+
+    def ended(self) -> None:
+        """Wait for its end. Raises `RuntimeError` with its error output when it failed."""
+        if self._popen.wait(PATIENCE_SECONDS):
+            raise RuntimeError(f"{self.name} ended with {self._popen.returncode}:\n{self.errors()}")
 
     def errors(self) -> str:
         """The end of what it wrote to stderr."""
@@ -91,17 +95,6 @@ def child(module: str, *arguments: str, env: Mapping[str, str] | None = None) ->
         started.stop()
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Processor time in seconds of some process trees, from one moment to another."""
-
-    seconds: float
-
-    def micros_each(self, count: int) -> float:
-        """Microseconds for each of `count` things done meanwhile."""
-        return self.seconds * 1e6 / count if count else float("nan")
-
-
 class Meter:
     """Reads the processor time that process trees have taken since it was made. NaN where there is no /proc."""
 
@@ -109,9 +102,9 @@ class Meter:
         self._roots = roots
         self._before = _cpu_seconds(roots)
 
-    def read(self) -> Usage:
-        """What they took since."""
-        return Usage(_cpu_seconds(self._roots) - self._before)
+    def micros_each(self, count: float) -> float:
+        """Microseconds they took since for each of `count` things done meanwhile."""
+        return (_cpu_seconds(self._roots) - self._before) * 1e6 / count
 
 
 def _cpu_seconds(roots: tuple[int, ...]) -> float:

@@ -2,15 +2,20 @@
 test first asks.
 """
 
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from taskyard.store import migrate
+from taskyard.store.database import Database
+from taskyard.store.vault import Vault
 from tests.processes import Processes
 from tests.reaper import close_reaper
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import PostgresServer, RedisServer, run_apart
+from tests.services.world import VAULT_KEY, FakeClock
 
 
 def pytest_unconfigure() -> None:
@@ -86,3 +91,47 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 
 
 # Databases with Taskyard's own tables
+
+
+async def _migrate(url: str) -> None:
+    database = Database(url, Vault(VAULT_KEY))
+    try:
+        await migrate.upgrade(database)
+    finally:
+        await database.close()
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with all tables, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "taskyard.db"
+    run_apart(_migrate(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database with all tables and nothing in them, once per kind."""
+    if request.param == "sqlite":
+        path = tmp_path / "taskyard.db"
+        shutil.copyfile(request.getfixturevalue("migrated_file"), path)
+        yield f"sqlite+aiosqlite:///{path}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    url = server.new_database(server.template("taskyard_migrated", _migrate))
+    yield url
+    server.drop_database(url)
+
+
+@pytest.fixture
+def now() -> FakeClock:
+    """The clock of `database`, moved by the test."""
+    return FakeClock()
+
+
+@pytest.fixture
+async def database(migrated_url: str, now: FakeClock) -> AsyncIterator[Database]:
+    """A migrated, empty database of each kind, whose time is `now`."""
+    opened = Database(migrated_url, Vault(VAULT_KEY), clock=now)
+    yield opened
+    await opened.close()

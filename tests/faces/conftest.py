@@ -1,6 +1,7 @@
 """Fixtures of the faces' tests: a whole yard on a real database, and callers who knock at its door."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import shutil
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from taskyard.services.identity import Identity
 from taskyard.store import migrate
 from taskyard.store.database import Database
 from taskyard.store.vault import Vault
+from tests.servers import PostgresServer, run_apart
 
 SECRET_KEY = "a secret key of thirty-two bytes."
 SUPABASE_SECRET = "a supabase secret that is long enough"
@@ -82,10 +84,17 @@ class Person:
         return str(self.actor.tenant_id)
 
 
-@asynccontextmanager
-async def open_world(url: str, **facts: Any) -> AsyncGenerator[World]:
+async def migrated(url: str) -> None:
+    """Bring an empty database up to this version."""
     database = Database(url, Vault("k"))
     await migrate.upgrade(database)
+    await database.close()
+
+
+@asynccontextmanager
+async def open_world(url: str, **facts: Any) -> AsyncGenerator[World]:
+    """A yard on a migrated database, with facts of the test's choice."""
+    database = Database(url, Vault("k"))
     known: dict[str, Any] = {"numbers": LimitNumbers(), "version": "9.9.9", "cors_origins": ("https://ui.example",)}
     rules = facts.pop("rules", Rules())
     bus = LocalBus()
@@ -111,10 +120,31 @@ async def open_world(url: str, **facts: Any) -> AsyncGenerator[World]:
             await database.close()
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database to copy: migrating anew for each test takes longer than the test."""
+    path = tmp_path_factory.mktemp("template") / "taskyard.db"
+    run_apart(migrated(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """The address of an empty SQLite database."""
-    return f"sqlite+aiosqlite:///{tmp_path / 'taskyard.db'}"
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    """The address of a fresh SQLite database."""
+    path = shutil.copy(sqlite_template, tmp_path / "taskyard.db")
+    return f"sqlite+aiosqlite:///{path}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def yard_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a fresh database, once per kind."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_url")
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    url = server.new_database(server.template("taskyard_faces", migrated))
+    yield url
+    server.drop_database(url)
 
 
 @pytest.fixture
@@ -125,9 +155,9 @@ async def world(sqlite_url: str) -> AsyncGenerator[World]:
 
 
 @pytest.fixture
-async def each_world(database_url: str) -> AsyncGenerator[World]:
+async def each_world(yard_url: str) -> AsyncGenerator[World]:
     """A yard without rate limits, on SQLite and on PostgreSQL."""
-    async with open_world(database_url) as made:
+    async with open_world(yard_url) as made:
         yield made
 
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from taskyard.faces import assistant, door, scheduler
 from taskyard.faces.kit.names import FaceName
 from taskyard.faces.kit.yard import Yard
-from tests.faces.conftest import MakeWorld, World, open_world
+from tests.faces.conftest import MakeWorld, World, migrated, open_world
 from tests.servers import PostgresServer
 
 pytestmark = pytest.mark.anyio
@@ -246,7 +246,9 @@ async def test_while_the_database_is_away_every_face_says_so(
     private_postgres: Callable[[], PostgresServer],
 ) -> None:
     server = await asyncio.to_thread(private_postgres)
-    async with open_world(server.new_database(), redis_ping=failing) as world:
+    url = server.new_database()
+    await migrated(url)
+    async with open_world(url, redis_ping=failing) as world:
         alice = await world.user()
         await asyncio.to_thread(server.stop)
         job = await alice.http.get(f"/api/jobs?account_id={alice.account}")

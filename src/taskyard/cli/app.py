@@ -2,9 +2,10 @@
 
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from taskyard.cli import demo, doctor, executions, jobs, keys, migrate, openapi, screen, serve, tenants, tokens, users
 from taskyard.cli.options import epilog
@@ -15,7 +16,20 @@ WORK = "Work"
 ACCESS = "People and access"
 LEARN = "Learn and build"
 
+ORDER = ("serve", "worker", "migrate", "doctor", "jobs", "executions", "user", "key", "token", "tenant", "demo")
+
+
+class Ordered(TyperGroup):
+    """Lists the commands in the order in which people meet them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, those of `ORDER` first."""
+        names = super().list_commands(ctx)
+        return sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+
+
 app = typer.Typer(
+    cls=Ordered,
     name="taskyard",
     help="One yard for the work people give to machines: on a clock or in a queue, watched live, nothing lost.",
     epilog=epilog(

@@ -24,7 +24,7 @@ _Event = MutableMapping[str, Any]
 
 def quiet() -> None:
     """For commands: what goes wrong is said once, by the command itself."""
-    logging.basicConfig(level=logging.CRITICAL, force=True)
+    logging.disable(logging.CRITICAL)
 
 
 def configure(settings: "Settings", secrets: Iterable[str] = ()) -> None:

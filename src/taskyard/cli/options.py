@@ -51,4 +51,4 @@ def epilog(*examples: str) -> str | None:
     """Examples below the help text, one to a line."""
     if not examples:
         return None
-    return "\n\n".join(["[bold]Examples[/bold]", *(f"  [cyan]{each}[/cyan]" for each in examples)])
+    return "\n".join(["[bold]Examples[/bold]", *(f"[cyan]{each}[/cyan]" for each in examples)])

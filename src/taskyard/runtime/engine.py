@@ -12,6 +12,8 @@ from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from uuid import UUID
 
+from pgqueuer.core.buffers import JobStatusLogBuffer
+from pgqueuer.core.executors import AbstractEntrypointExecutor
 from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job
@@ -52,6 +54,16 @@ class PausableManager(QueueManager):
     def entrypoints_below_capacity_limits(self) -> set[QueueEntrypoint]:
         """The queues this manager claims from."""
         return {name for name in super().entrypoints_below_capacity_limits() if Queue(name) not in self.paused}
+
+    async def log_failure(
+        self, job: Job, executor: AbstractEntrypointExecutor, exc: Exception, jbuff: JobStatusLogBuffer
+    ) -> None:
+        """Leave a row that could neither be begun nor put back as it is: without heartbeat it is handed out again.
+
+        PgQueuer would drop it.
+        """
+        del executor, jbuff
+        _log.warning("row %d of the engine is left to lapse (%s: %s)", job.id, type(exc).__name__, exc)
 
 
 class Engine:

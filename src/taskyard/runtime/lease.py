@@ -64,5 +64,8 @@ class Lease:
 
     async def end(self) -> None:
         """Tell the others that this process stops."""
-        async with self._database.write() as tx:
-            await workers.end(tx, self.id, "stopped")
+        try:
+            async with self._database.write() as tx:
+                await workers.end(tx, self.id, "stopped")
+        except Unavailable:
+            _log.warning("the database is away, so others learn of this stop only when the lease has lapsed")

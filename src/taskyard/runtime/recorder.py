@@ -88,6 +88,8 @@ class Recorder:
         chunks: list[Chunk] = []
         for stream, parts in joined:
             content = b"".join(parts)
-            chunks.append(Chunk(self._execution_id, self._tenant_id, self._position, stream, content))
-            self._position += len(content)
+            for start in range(0, len(content), FLUSH_BYTES):
+                piece = content[start : start + FLUSH_BYTES]
+                chunks.append(Chunk(self._execution_id, self._tenant_id, self._position, stream, piece))
+                self._position += len(piece)
         return chunks

@@ -5,9 +5,10 @@ order everywhere: serial jobs, executions, event counters.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any, cast
 from uuid import UUID
 
 from taskyard.domain import plans
@@ -45,14 +46,19 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What became of the asked-for executions; `put_back` are still queued, but in a queue that is paused."""
+    """What became of the asked-for executions; `put_back` are still queued, but may not begin here and now."""
 
     begun: list[Begun]
     put_back: set[UUID]
 
 
 async def begin(tx: Tx, rules: Rules, worker_id: UUID, execution_ids: Sequence[UUID]) -> Beginning:
-    """Compare and set queued to running. What is cancelled, held or begun elsewhere is left out, quietly."""
+    """Compare and set queued to running. What is cancelled, held or begun elsewhere is left out, quietly.
+
+    A worker that was given up for lost and does not know it yet begins nothing: nobody would look after it.
+    """
+    if not await workers.hold(tx, worker_id):
+        return Beginning([], await executions.still_queued(tx, execution_ids))
     begun = await executions.begin(tx, execution_ids, worker_id)
     left = set(execution_ids).difference(execution.id for execution in begun)
     put_back = await executions.still_queued(tx, list(left)) if left else set[UUID]()
@@ -113,7 +119,7 @@ async def reap(tx: Tx, rules: Rules) -> int:
     """
     lost = await workers.lapsed(tx)
     await workers.end(tx, lost, "lease lapsed")
-    return sum([await _abandon(tx, rules, worker_id, "worker lost: its lease lapsed") for worker_id in lost])
+    return await _abandon(tx, rules, lost, "worker lost: its lease lapsed")
 
 
 async def reissue(tx: Tx) -> int:
@@ -126,17 +132,25 @@ async def reissue(tx: Tx) -> int:
     return await tickets.reissue(tx, [ticket(execution) for execution in overdue])
 
 
+async def give_back(tx: Tx, rules: Rules, worker_id: UUID, execution_ids: Sequence[UUID]) -> int:
+    """End what runs under a worker that does not attend to it, as `reap` would; how many attempts it was."""
+    return await _abandon(tx, rules, [worker_id], "worker lost: it knew nothing of this run", execution_ids)
+
+
 async def retire(tx: Tx, rules: Rules, worker_id: UUID) -> None:
     """A worker that stops in good order gives back what it still runs."""
     await workers.end(tx, [worker_id], "stopped")
-    await _abandon(tx, rules, worker_id, "worker lost: it was stopped")
+    await _abandon(tx, rules, [worker_id], "worker lost: it was stopped")
 
 
-async def _abandon(tx: Tx, rules: Rules, worker_id: UUID, why: str) -> int:
-    serial = await jobs.lock_serial(tx, _job_ids(await executions.running_under(tx, worker_id, lock=False)))
-    orphans = await executions.running_under(tx, worker_id)
-    lost = Outcome(Verdict.FAILED, Cause.WORKER_LOST, why)
-    await _end(tx, rules, [(orphan, lost) for orphan in orphans], serial)
+async def _abandon(
+    tx: Tx, rules: Rules, worker_ids: Sequence[UUID], why: str, execution_ids: Sequence[UUID] | None = None
+) -> int:
+    seen = [each for lost in worker_ids for each in await executions.running_under(tx, lost, execution_ids, lock=False)]
+    serial = await jobs.lock_serial(tx, _job_ids(seen))
+    orphans = [each for lost in worker_ids for each in await executions.running_under(tx, lost, execution_ids)]
+    outcome = Outcome(Verdict.FAILED, Cause.WORKER_LOST, why)
+    await _end(tx, rules, [(orphan, outcome) for orphan in orphans], serial)
     return len(orphans)
 
 
@@ -183,10 +197,10 @@ def _ended(
         reason=decided.reason,
         finished_at=tx.now,
         duration_ms=max(0, round((tx.now - began).total_seconds() * 1000)),
-        error=outcome.error,
+        error=None if outcome.error is None else _storable(outcome.error),
         response_code=outcome.response_code,
         exit_code=outcome.exit_code,
-        result=outcome.result,
+        result=_storable(outcome.result),
     )
     if decided.retry_at is None:
         return over, None
@@ -210,6 +224,21 @@ def _ended(
         requested_by=execution.requested_by,
     )
     return over, again
+
+
+def _storable(value: Any) -> Any:
+    """`value` (JSON) with replacement characters for what PostgreSQL cannot store: NUL and lone surrogates."""
+    match value:
+        case str() if value.isascii():
+            return value.replace("\0", "\ufffd") if "\0" in value else value
+        case str():
+            return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case Mapping():
+            return {_storable(name): _storable(each) for name, each in cast("Mapping[str, Any]", value).items()}
+        case list() | tuple():
+            return [_storable(each) for each in cast("Sequence[Any]", value)]
+        case _:
+            return value
 
 
 def _told_ending(execution: Execution, retry: Execution | None) -> Fact:

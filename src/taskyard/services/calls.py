@@ -12,6 +12,7 @@ from taskyard.domain.errors import Conflict, Invalid, NotFound
 from taskyard.domain.ids import new_id
 from taskyard.domain.jobs import Call, Kind
 from taskyard.domain.subscriptions import check_url
+from taskyard.domain.texts import check_text
 from taskyard.store import calls as store
 from taskyard.store import jobs
 from taskyard.store.database import Tx
@@ -19,8 +20,11 @@ from taskyard.store.database import Tx
 METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH"})
 MAX_CALLS = 50
 MAX_URL_LENGTH = 500
+_CHANGEABLE = frozenset({"url", "method", "headers", "query_params", "body_template"})
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A header's name (RFC 9110 §5.1)."""
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What a header's value may not hold (RFC 9110 §5.5)."""
 
 
 async def create(
@@ -64,7 +68,11 @@ async def create(
 async def get(tx: Tx, actor: Actor, call_id: UUID) -> Call:
     """One call. Raises `NotFound`."""
     actor.require(Permission.READ)
-    call = await store.get(tx, actor.tenant_id, call_id)
+    return await _found(tx, actor, call_id)
+
+
+async def _found(tx: Tx, actor: Actor, call_id: UUID, *, lock: bool = False) -> Call:
+    call = await store.get(tx, actor.tenant_id, call_id, lock=lock)
     if call is None:
         raise NotFound("call", call_id)
     return call
@@ -91,9 +99,12 @@ async def of_jobs(tx: Tx, actor: Actor, job_ids: Sequence[UUID]) -> dict[UUID, l
 
 
 async def update(tx: Tx, actor: Actor, call_id: UUID, changes: Mapping[str, Any]) -> Call:
-    """Change url, method, headers, query_params or body_template; None clears the last three."""
+    """Change url, method, headers, query_params or body_template; None clears the last three. Raises `Invalid`."""
     actor.require(Permission.WRITE)
-    call = replace(await get(tx, actor, call_id), **changes, updated_at=tx.now)
+    if not _CHANGEABLE.issuperset(changes):
+        field = min(set(changes) - _CHANGEABLE)
+        raise Invalid(f"{field} cannot be changed", field=field)
+    call = replace(await _found(tx, actor, call_id, lock=True), **changes, updated_at=tx.now)
     await store.put(tx, _checked(call))
     return call
 
@@ -112,8 +123,10 @@ def _checked(call: Call) -> Call:
     for name, value in (call.headers or {}).items():
         if not _TOKEN.fullmatch(name):
             raise Invalid(f"headers: {name!r} is no header name", field="headers")
-        if any(letter in value for letter in "\r\n\0"):
-            raise Invalid(f"headers: the value of {name!r} must be one line", field="headers")
+        if _CONTROL.search(check_text(value, "headers")):
+            raise Invalid(f"headers: the value of {name!r} must be one line of text", field="headers")
+    for word in (part for pair in (call.query_params or {}).items() for part in pair):
+        _ = check_text(word, "query_params")
     if call.body_template is not None:
         templates.check(call.body_template)
     return call

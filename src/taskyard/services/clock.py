@@ -16,6 +16,8 @@ from taskyard.store import executions, jobs
 from taskyard.store.database import Tx
 
 BATCH = 500
+MAX_ROWS = 4000
+"""Due times one pass decides over all jobs, so that a long downtime of many jobs is worked off in bites."""
 REPLACED = "a newer due time came (overlap: cancel_previous)"
 
 
@@ -35,8 +37,9 @@ async def fire_due(tx: Tx, limit: int = BATCH) -> Fired:
     entering: list[Execution] = []
     facts: list[Fact] = []
     moves: list[tuple[UUID, datetime | None, datetime | None]] = []
+    share = max(1, min(schedules.MAX_FATES, MAX_ROWS // max(1, len(due))))
     for job in due:
-        fates, upcoming = schedules.fates(job, tx.now)
+        fates, upcoming = schedules.fates(job, tx.now, share)
         entered, cancelled = await _enter(tx, job, fates, active.get(job.id, []))
         entering += entered
         facts += cancelled

@@ -1,6 +1,6 @@
 """Deliveries: what their endings say about the receiver, and their history."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -18,19 +18,29 @@ from taskyard.store.database import Tx
 
 async def note(tx: Tx, ended: Sequence[Execution]) -> list[Fact]:
     """Remember which receivers answer; those gone or failing for too long are switched off, with an event."""
-    receivers = await subscriptions.by_ids(tx, {each.subscription_id for each in ended if each.subscription_id})
+    seen = await subscriptions.by_ids(tx, {each.subscription_id for each in ended if each.subscription_id})
+    moved = [ident for ident, receiver in _judged(tx, seen, ended).items() if receiver != seen[ident]]
+    # Only receivers whose state changes are locked, and judged again: good ones never make their workers take turns.
+    held = await subscriptions.by_ids(tx, moved, lock=True)
     facts: list[Fact] = []
-    for execution in ended:
-        receiver = receivers.get(execution.subscription_id) if execution.subscription_id else None
-        if receiver is None or not receiver.is_active or execution.status is Status.CANCELLED:
-            continue
-        changed = _after(tx, receiver, execution)
-        if changed != receiver:
-            receivers[receiver.id] = changed
-            await subscriptions.put(tx, changed)
-        if not changed.is_active:
-            facts.append(disabled(changed))
+    for ident, receiver in _judged(tx, held, ended).items():
+        if receiver != held[ident]:
+            await subscriptions.put(tx, receiver)
+        if held[ident].is_active and not receiver.is_active:
+            facts.append(disabled(receiver))
     return facts
+
+
+def _judged(
+    tx: Tx, receivers: Mapping[UUID, Subscription], ended: Sequence[Execution]
+) -> dict[UUID, Subscription]:
+    """The receivers as they are after these endings."""
+    judged = dict(receivers)
+    for execution in ended:
+        receiver = judged.get(execution.subscription_id) if execution.subscription_id else None
+        if receiver is not None and receiver.is_active and execution.status is not Status.CANCELLED:
+            judged[receiver.id] = _after(tx, receiver, execution)
+    return judged
 
 
 def _after(tx: Tx, receiver: Subscription, execution: Execution) -> Subscription:

@@ -10,6 +10,7 @@ from taskyard.domain.executions import ACTIVE, Execution, Status, Trigger
 from taskyard.domain.ids import new_id
 from taskyard.domain.jobs import Kind
 from taskyard.domain.queues import Queue, check_priority
+from taskyard.domain.texts import check_text
 from taskyard.services import cancelling, dispatch, events
 from taskyard.store import executions as store
 from taskyard.store import jobs
@@ -46,9 +47,11 @@ async def page(
 async def cancel(tx: Tx, actor: Actor, execution_id: UUID, reason: str | None = None) -> Execution:
     """Stop an execution: at once while it waits; while it runs, its worker is asked and the answer still says running.
 
-    Raises `NotFound`; `Conflict` when it is over.
+    Raises `NotFound`; `Conflict` when it is over; `Invalid` for a reason that cannot be stored.
     """
     actor.require(Permission.WRITE)
+    if reason is not None:
+        _ = check_text(reason, "reason")
     found = await get(tx, actor, execution_id)
     if found.status not in ACTIVE:
         raise Conflict(f"The execution is over: {found.status.value}", code="EXECUTION_OVER")
@@ -83,15 +86,14 @@ async def replay(
 ) -> list[Execution]:
     """Run dead letters again: those named, or all (of one job). Raises `NotFound` for an id that is none."""
     chosen = await _chosen_dead(tx, actor, ids, job_id)
-    return await _again(tx, actor, chosen)
+    return await _again(tx, actor, await _claimed(tx, chosen, ids))
 
 
 async def dismiss(tx: Tx, actor: Actor, ids: Sequence[UUID]) -> int:
     """Take dead letters off the list; their executions stay. Raises `NotFound` for an id that is none."""
     actor.require(Permission.WRITE)
     chosen = await _chosen_dead(tx, actor, ids, None)
-    await store.bury(tx, [execution.id for execution in chosen])
-    return len(chosen)
+    return len(await _claimed(tx, chosen, ids))
 
 
 async def _chosen_dead(tx: Tx, actor: Actor, ids: Sequence[UUID] | None, job_id: UUID | None) -> list[Execution]:
@@ -105,6 +107,15 @@ async def _chosen_dead(tx: Tx, actor: Actor, ids: Sequence[UUID] | None, job_id:
         if not execution.dead:
             raise NotFound("dead letter", execution.id)
     return chosen
+
+
+async def _claimed(tx: Tx, chosen: Sequence[Execution], ids: Sequence[UUID] | None) -> list[Execution]:
+    """Those of the chosen that nobody else takes off the list at this moment; all of them when they were named."""
+    buried = await store.bury(tx, [execution.id for execution in chosen])
+    lost = [execution.id for execution in chosen if execution.id not in buried]
+    if ids is not None and lost:
+        raise NotFound("dead letter", lost[0])
+    return [execution for execution in chosen if execution.id in buried]
 
 
 async def _again(tx: Tx, actor: Actor, ended: Sequence[Execution]) -> list[Execution]:

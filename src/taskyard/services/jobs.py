@@ -14,6 +14,7 @@ from taskyard.domain.executions import Execution, Status, Trigger
 from taskyard.domain.hints import ScheduleChanged
 from taskyard.domain.ids import new_id
 from taskyard.domain.jobs import Job, Kind, checked, facts, scheduled
+from taskyard.domain.texts import check_text
 from taskyard.services import cancelling, dispatch, events
 from taskyard.store import calls as call_store
 from taskyard.store import executions
@@ -74,8 +75,10 @@ async def locate(tx: Tx, job_id: UUID) -> UUID | None:
 async def page(
     tx: Tx, actor: Actor, *, enabled: bool | None = None, search: str | None = None, skip: int = 0, limit: int = 100
 ) -> tuple[list[Job], int]:
-    """Jobs, newest first, and how many there are in all."""
+    """Jobs, newest first, and how many there are in all. Raises `Invalid` for a search that no text can match."""
     actor.require(Permission.READ)
+    if search is not None:
+        _ = check_text(search, "search")
     return await store.page(tx, actor.tenant_id, enabled=enabled, search=search, skip=skip, limit=limit)
 
 
@@ -88,10 +91,11 @@ async def update(tx: Tx, actor: Actor, job_id: UUID, changes: Mapping[str, Any])
         raise Invalid(f"{field} cannot be changed", field=field)
     after = checked(replace(before, **changes, updated_at=tx.now))
     _require_change(actor, after)
-    if not _TIMING.isdisjoint(changes):
+    changed = sorted(name for name, value in changes.items() if getattr(before, name) != value)
+    # Saved as it was, a job keeps its next run: it may be due at this very moment and not have been fired yet.
+    if not _TIMING.isdisjoint(changed):
         after = scheduled(after, tx.now)
     await store.put(tx, after)
-    changed = sorted(name for name, value in changes.items() if getattr(before, name) != value)
     if changed:
         await events.append(tx, [_told(after, _event_of(changed, after), actor, changed=changed)])
     tx.hint(ScheduleChanged())

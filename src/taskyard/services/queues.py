@@ -5,8 +5,9 @@ from taskyard.domain.errors import Forbidden
 from taskyard.domain.events import Fact
 from taskyard.domain.hints import QueuesChanged, WorkQueued
 from taskyard.domain.queues import Queue, QueueState
-from taskyard.services import cancelling, events
-from taskyard.store import executions, queue_states
+from taskyard.domain.texts import check_text
+from taskyard.services import cancelling, dispatch, events
+from taskyard.store import executions, jobs, queue_states
 from taskyard.store.database import Tx
 
 _BATCH = 1000
@@ -24,8 +25,10 @@ async def paused(tx: Tx) -> set[Queue]:
 
 
 async def pause(tx: Tx, actor: Actor, queue: Queue, reason: str | None = None) -> None:
-    """Hand out nothing of `queue` from now on; what runs goes on. Raises `Forbidden`."""
+    """Hand out nothing of `queue` from now on; what runs goes on. Raises `Forbidden`, `Invalid`."""
     _require_operator(actor)
+    if reason is not None:
+        _ = check_text(reason, "reason")
     await queue_states.set_paused(tx, queue, pause=True, reason=reason)
     await events.append(tx, [_told(actor, "queue.paused", queue, reason)])
     tx.hint(QueuesChanged())
@@ -44,11 +47,15 @@ async def clear(tx: Tx, actor: Actor, queue: Queue) -> int:
     """Cancel all that the actor's tenant has waiting in `queue`; how many it was."""
     actor.require(Permission.ADMIN)
     cleared = 0
+    told: list[Fact] = []
     reason = f"queue {queue.value} was cleared by {actor.name}"
+    serial = await jobs.lock_serial(tx, await executions.jobs_waiting(tx, actor.tenant_id, queue))
     while waiting := await executions.queued(tx, tenant_id=actor.tenant_id, queue=queue, limit=_BATCH):
-        await events.append(tx, await cancelling.end_waiting(tx, waiting, reason, actor.name))
+        told += await cancelling.end_waiting(tx, waiting, reason, actor.name)
         cleared += len(waiting)
-    await events.append(tx, [_told(actor, "queue.cleared", queue, None, cleared=cleared)])
+    # A job's later executions may be held in another queue, waiting for what has just been cancelled.
+    await dispatch.release(tx, list(serial))
+    await events.append(tx, [*told, _told(actor, "queue.cleared", queue, None, cleared=cleared)])
     return cleared
 
 

@@ -6,16 +6,18 @@ from typing import Any
 from uuid import UUID
 
 from taskyard.domain.actors import Actor, Permission
-from taskyard.domain.errors import Conflict, NotFound
+from taskyard.domain.errors import Conflict, Invalid, NotFound
 from taskyard.domain.events import Event, Fact, checked_patterns
 from taskyard.domain.executions import Execution
 from taskyard.domain.ids import new_id
 from taskyard.domain.subscriptions import Subscription, check_secret, check_url, new_secret
+from taskyard.domain.texts import check_text
 from taskyard.services import events
 from taskyard.store import subscriptions as store
 from taskyard.store.database import Tx
 
 MAX_SUBSCRIPTIONS = 100
+_CHANGEABLE = frozenset({"url", "event_types", "description", "is_active"})
 
 
 async def create(
@@ -39,7 +41,7 @@ async def create(
         url=check_url(url),
         event_types=tuple(checked_patterns(event_types)),
         secret=new_secret() if secret is None else check_secret(secret),
-        description=description,
+        description=None if description is None else check_text(description, "description"),
         is_active=is_active,
         created_at=tx.now,
         updated_at=tx.now,
@@ -52,7 +54,11 @@ async def create(
 async def get(tx: Tx, actor: Actor, subscription_id: UUID) -> Subscription:
     """One subscription. Raises `NotFound`."""
     actor.require(Permission.READ)
-    found = await store.get(tx, actor.tenant_id, subscription_id)
+    return await _found(tx, actor, subscription_id)
+
+
+async def _found(tx: Tx, actor: Actor, subscription_id: UUID, *, lock: bool = False) -> Subscription:
+    found = await store.get(tx, actor.tenant_id, subscription_id, lock=lock)
     if found is None:
         raise NotFound("webhook", subscription_id)
     return found
@@ -65,16 +71,21 @@ async def page(tx: Tx, actor: Actor, *, skip: int = 0, limit: int = 50) -> tuple
 
 
 async def update(tx: Tx, actor: Actor, subscription_id: UUID, changes: Mapping[str, Any]) -> Subscription:
-    """Change url, event_types, description or is_active; switching on forgets earlier failures."""
+    """Change url, event_types, description or is_active; switching on forgets earlier failures. Raises `Invalid`."""
     actor.require(Permission.WRITE)
     wanted = dict(changes)
+    if not _CHANGEABLE.issuperset(wanted):
+        field = min(set(wanted) - _CHANGEABLE)
+        raise Invalid(f"{field} cannot be changed", field=field)
+    if wanted.get("description") is not None:
+        _ = check_text(wanted["description"], "description")
     if "url" in wanted:
         wanted["url"] = check_url(wanted["url"])
     if "event_types" in wanted:
         wanted["event_types"] = tuple(checked_patterns(wanted["event_types"]))
     if wanted.get("is_active"):
         wanted |= {"failing_since": None, "disabled_reason": None}
-    changed = replace(await get(tx, actor, subscription_id), **wanted, updated_at=tx.now)
+    changed = replace(await _found(tx, actor, subscription_id, lock=True), **wanted, updated_at=tx.now)
     await store.put(tx, changed)
     await events.append(tx, [_told(changed, "webhook.updated", actor)])
     return changed
@@ -84,7 +95,7 @@ async def rotate_secret(tx: Tx, actor: Actor, subscription_id: UUID, secret: str
     """Sign with another secret from now on, a fresh one unless given; it is in the answer, this once."""
     actor.require(Permission.WRITE)
     fresh = new_secret() if secret is None else check_secret(secret)
-    changed = replace(await get(tx, actor, subscription_id), secret=fresh, updated_at=tx.now)
+    changed = replace(await _found(tx, actor, subscription_id, lock=True), secret=fresh, updated_at=tx.now)
     await store.put(tx, changed)
     await events.append(tx, [_told(changed, "webhook.updated", actor)])
     return changed
@@ -93,7 +104,7 @@ async def rotate_secret(tx: Tx, actor: Actor, subscription_id: UUID, secret: str
 async def delete(tx: Tx, actor: Actor, subscription_id: UUID) -> None:
     """End a subscription; what is under way to it is dropped."""
     actor.require(Permission.WRITE)
-    gone = await get(tx, actor, subscription_id)
+    gone = await _found(tx, actor, subscription_id, lock=True)
     await store.remove(tx, actor.tenant_id, subscription_id)
     await events.append(tx, [_told(gone, "webhook.deleted", actor)])
 

@@ -29,6 +29,11 @@ async def end(tx: Tx, worker_id: UUID, reason: str) -> None:
     await workers.end(tx, [worker_id], reason)
 
 
+async def running(tx: Tx, worker_id: UUID) -> set[UUID]:
+    """Which executions run under `worker_id`, as far as the database knows."""
+    return await executions.ids_running_under(tx, worker_id)
+
+
 async def alive(tx: Tx) -> list[WorkerRow]:
     """The processes whose lease holds."""
     return await workers.alive(tx)

@@ -43,10 +43,10 @@ async def put(tx: Tx, call: Call) -> None:
     await tx.connection.execute(query.values(_row(tx, call)))
 
 
-async def get(tx: Tx, tenant_id: UUID, call_id: UUID) -> Call | None:
-    """The tenant's call."""
+async def get(tx: Tx, tenant_id: UUID, call_id: UUID, *, lock: bool = False) -> Call | None:
+    """The tenant's call, locked until the end of the transaction when asked."""
     query = select(calls).where(calls.c.tenant_id == tenant_id, calls.c.id == call_id)
-    row = (await tx.connection.execute(query)).mappings().first()
+    row = (await tx.connection.execute(query.with_for_update() if lock else query)).mappings().first()
     return None if row is None else _call(tx, row)
 
 

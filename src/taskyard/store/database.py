@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
@@ -26,6 +27,8 @@ _log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 10
+_PASSING = ("08", "40", "53", "57P")
+"""Classes of SQLSTATE: connection lost, rolled back (deadlock), out of resources (disk full), shutting down."""
 
 
 @dataclass(slots=True)
@@ -118,17 +121,26 @@ def _spoken_plainly() -> Generator[None]:
         yield
     except IntegrityError:
         raise
-    except (DBAPIError, PoolTimeout, OSError) as error:
-        if isinstance(error, DBAPIError) and not (isinstance(error, OperationalError) or _connection_lost(error)):
+    except (DBAPIError, PoolTimeout, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if not _passing(error):
             raise
         _log.warning("the database is away: %s", _driver_words(error))
         raise Unavailable("The database is away or refuses to write; try again shortly") from error
 
 
-def _connection_lost(error: DBAPIError) -> bool:
-    """A restarting PostgreSQL says so in several ways, not all of which SQLAlchemy counts as a lost connection."""
-    state = str(getattr(error.orig, "sqlstate", None) or "")
-    return error.connection_invalidated or state.startswith(("08", "57P")) or "connection" in str(error.orig)
+def _passing(error: BaseException) -> bool:
+    """Whether the same may well succeed a little later.
+
+    A restarting PostgreSQL says so in several ways, not all of which SQLAlchemy counts as a lost connection; the
+    engine's own statements run past SQLAlchemy and raise as the driver does.
+    """
+    if isinstance(error, PoolTimeout | OSError | OperationalError):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = str(getattr(cause, "sqlstate", None) or "")
+    return state.startswith(_PASSING) or "connection" in str(cause)
 
 
 def _driver_words(error: BaseException) -> str:

@@ -121,14 +121,23 @@ async def overdue(tx: Tx, before: datetime, limit: int) -> list[Execution]:
     return await _fetch(tx, query)
 
 
-async def running_under(tx: Tx, worker_id: UUID, *, lock: bool = True) -> list[Execution]:
-    """All that runs under `worker_id`, for those who take over from it."""
-    query = (
-        select(executions)
-        .where(executions.c.worker_id == worker_id, executions.c.status == Status.RUNNING.value)
-        .order_by(executions.c.id)
-    )
+async def running_under(
+    tx: Tx, worker_id: UUID, execution_ids: Sequence[UUID] | None = None, *, lock: bool = True
+) -> list[Execution]:
+    """All (or those named) that runs under `worker_id`, for those who take over from it."""
+    query = select(executions).where(executions.c.worker_id == worker_id, executions.c.status == Status.RUNNING.value)
+    if execution_ids is not None:
+        query = query.where(executions.c.id.in_(execution_ids))
+    query = query.order_by(executions.c.id)
     return await _fetch(tx, query.with_for_update() if lock else query)
+
+
+async def ids_running_under(tx: Tx, worker_id: UUID) -> set[UUID]:
+    """The ids of all that runs under `worker_id`."""
+    query = select(executions.c.id).where(
+        executions.c.worker_id == worker_id, executions.c.status == Status.RUNNING.value
+    )
+    return set((await tx.connection.execute(query)).scalars())
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,9 +327,21 @@ async def page(
     return await _fetch(tx, query), total
 
 
-async def bury(tx: Tx, execution_ids: Sequence[UUID]) -> None:
-    """Take replayed or dismissed executions off the list of dead letters."""
-    await tx.connection.execute(update(executions).where(executions.c.id.in_(execution_ids)).values(dead=False))
+async def bury(tx: Tx, execution_ids: Sequence[UUID]) -> set[UUID]:
+    """Take replayed or dismissed executions off the list of dead letters; which of them were still on it."""
+    listed = update(executions).where(executions.c.id.in_(execution_ids), executions.c.dead)
+    return set((await tx.connection.execute(listed.values(dead=False).returning(executions.c.id))).scalars())
+
+
+async def jobs_waiting(tx: Tx, tenant_id: UUID, queue: Queue) -> set[UUID]:
+    """The tenant's jobs of which something is queued (or held) in `queue`."""
+    query = select(executions.c.job_id).where(
+        executions.c.tenant_id == tenant_id,
+        executions.c.queue == queue.value,
+        executions.c.status == Status.QUEUED.value,
+        executions.c.job_id.is_not(None),
+    )
+    return set((await tx.connection.execute(query.distinct())).scalars())
 
 
 async def prune(tx: Tx, before: datetime, limit: int) -> int:

@@ -123,7 +123,9 @@ async def page(
     if enabled is not None:
         chosen.append(jobs.c.enabled == enabled)
     if search:
-        chosen.append(func.lower(jobs.c.name).contains(search.lower(), autoescape=True))
+        # SQLite lowers ASCII letters only, so a name is looked for as it is written too.
+        lowered = func.lower(jobs.c.name).contains(search.lower(), autoescape=True)
+        chosen.append(lowered | jobs.c.name.contains(search, autoescape=True))
     total = (await tx.connection.execute(select(func.count()).select_from(jobs).where(*chosen))).scalar_one()
     query = select(jobs).where(*chosen).order_by(jobs.c.created_at.desc(), jobs.c.id.desc())
     rows = (await tx.connection.execute(query.offset(skip).limit(limit))).mappings()

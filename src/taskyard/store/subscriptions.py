@@ -45,10 +45,11 @@ async def put(tx: Tx, subscription: Subscription) -> None:
     await tx.connection.execute(update(subscriptions).where(*mine).values(_row(tx, subscription)))
 
 
-async def get(tx: Tx, tenant_id: UUID, subscription_id: UUID) -> Subscription | None:
-    """The tenant's subscription."""
+async def get(tx: Tx, tenant_id: UUID, subscription_id: UUID, *, lock: bool = False) -> Subscription | None:
+    """The tenant's subscription, locked until the end of the transaction when asked."""
     mine = (subscriptions.c.tenant_id == tenant_id, subscriptions.c.id == subscription_id)
-    row = (await tx.connection.execute(select(subscriptions).where(*mine))).mappings().first()
+    query = select(subscriptions).where(*mine)
+    row = (await tx.connection.execute(query.with_for_update() if lock else query)).mappings().first()
     return None if row is None else _subscription(tx, row)
 
 
@@ -67,13 +68,14 @@ async def page(tx: Tx, tenant_id: UUID, *, skip: int, limit: int) -> tuple[list[
     return [_subscription(tx, row) for row in rows], total
 
 
-async def by_ids(tx: Tx, ids: Iterable[UUID]) -> dict[UUID, Subscription]:
-    """Subscriptions of any tenant, for the worker that is about to deliver, locked against a change meanwhile."""
+async def by_ids(tx: Tx, ids: Iterable[UUID], *, lock: bool = False) -> dict[UUID, Subscription]:
+    """Subscriptions of any tenant, for the worker that delivers; locked against a change meanwhile when asked."""
     wanted = list(set(ids))
     if not wanted:
         return {}
     query = select(subscriptions).where(subscriptions.c.id.in_(wanted)).order_by(subscriptions.c.id)
-    return {row["id"]: _subscription(tx, row) for row in (await tx.connection.execute(query)).mappings()}
+    rows = (await tx.connection.execute(query.with_for_update() if lock else query)).mappings()
+    return {row["id"]: _subscription(tx, row) for row in rows}
 
 
 async def wanting(tx: Tx, tenant_ids: Iterable[UUID]) -> dict[UUID, list[tuple[UUID, tuple[str, ...]]]]:

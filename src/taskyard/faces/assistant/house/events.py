@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Header, Query
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from taskyard.domain.events import Event, matches
 from taskyard.faces.assistant.house.schemas import events as schemas
@@ -54,9 +54,9 @@ async def stream_events(
         int | None, Query(ge=0, le=MAX_OFFSET, description="Go on after this number; from now on without")
     ] = None,
     last_event_id: Annotated[
-        int | None,
+        Annotated[int, Field(ge=0, le=MAX_OFFSET)] | None,
         BeforeValidator(lambda sent: sent or None),
-        Header(ge=0, le=MAX_OFFSET, description="As `after`, which it overrules; browsers send it to reconnect"),
+        Header(description="As `after`, which it overrules; browsers send it to reconnect"),
     ] = None,
 ) -> AsyncGenerator[ServerSentEvent]:
     """Events as they happen, as server-sent events. Whoever comes back with the last id seen misses nothing."""

@@ -84,7 +84,7 @@ def leftovers(place: Place) -> list[Message]:
     """What is left when no more comes: characters that were never finished."""
     left = dict(place.kept)
     made: list[Message] = []
-    for stream, kept in place.kept.items():
+    for stream, kept in sorted(place.kept.items()):
         del left[stream]
         made.append(Message(_told(stream, kept.offset, kept.content), Place(place.offset, dict(left))))
     return made

@@ -1,0 +1,140 @@
+"""(b) From trigger to start: "run now" at 50 a second, measured until the run is marked as started, and until it runs.
+
+Peer: Celery on Redis, from `delay()` to the first line of the task. Limit: one commit on the same database and the
+waking of another task of the event loop.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from bench import figures, yards
+from bench.children import Child, child
+from bench.scale import Scale
+from bench.servers import Servers
+from bench.throughput import URL
+from bench.yards import Place
+from tests.servers import run_apart
+
+Waits = dict[str, list[float]]
+"""Samples in seconds, by what was waited for."""
+
+ASKED_TO_RUNNING = "asked → running"
+COMMITTED_TO_STARTED = "committed → started"
+COMMITTED_TO_RUNNING = "committed → running"
+PERCENTS = (50, 95, 99, 100)
+
+
+@dataclass(slots=True)
+class Contestant:
+    """One contestant and its samples from all rounds."""
+
+    name: str
+    play: Callable[[Servers, Scale], Waits]
+    waits: Waits = field(default_factory=dict[str, list[float]])
+
+    def turn(self, servers: Servers, scale: Scale) -> None:
+        """One round."""
+        for what, samples in self.play(servers, scale).items():
+            self.waits.setdefault(what, []).extend(samples)
+
+
+def run(servers: Servers, scale: Scale) -> str:
+    """Play all rounds; the report."""
+    ours = [
+        Contestant("Taskyard, SQLite, one process", lambda s, n: _yard(s, n, postgres=False, apart=False)),
+        Contestant("Taskyard, PostgreSQL, one process", lambda s, n: _yard(s, n, postgres=True, apart=False)),
+        Contestant("Taskyard, PostgreSQL, worker apart", lambda s, n: _yard(s, n, postgres=True, apart=True)),
+    ]
+    peer = Contestant("Celery, Redis, worker apart", _celery)
+    limits = [
+        Contestant("limit: SQLite commit, wake-up", lambda s, n: _limit(s, n, postgres=False)),
+        Contestant("limit: PostgreSQL commit, wake-up", lambda s, n: _limit(s, n, postgres=True)),
+    ]
+    for number in range(scale.rounds):
+        for contestant in (*ours, peer, *limits):
+            scale.note(f"latency, round {number + 1} of {scale.rounds}: {contestant.name}")
+            contestant.turn(servers, scale)
+    return _report(ours, peer, limits, scale)
+
+
+def _yard(servers: Servers, scale: Scale, *, postgres: bool, apart: bool) -> Waits:
+    with yards.new_place(servers.postgres if postgres else None) as place, ExitStack() as stack:
+        [job_id] = run_apart(yards.add_jobs(place, [URL]))
+        since = datetime.now(UTC)
+
+        def start(roles: str) -> Child:
+            facts = (str(job_id), str(scale.trigger_rate), str(scale.trigger_seconds), roles)
+            started = stack.enter_context(child("bench.sides.yard_latency", *place.arguments(), *facts))
+            started.hear()
+            return started
+
+        worker = start("worker") if apart else start("trigger,worker")
+        trigger = start("trigger") if apart else worker
+        trigger.say(go=True)
+        asked = trigger.hear()["asked"]
+        trigger.say(expected=0 if apart else len(asked))
+        if apart:
+            worker.say(expected=len(asked))
+        running = worker.hear()["started"]
+        worker.ended()
+        return _waits(place, since, asked, running)
+
+
+def _waits(place: Place, since: datetime, asked: dict[str, tuple[float, float]], running: dict[str, float]) -> Waits:
+    started = run_apart(yards.started_at(place, since))
+    return {
+        ASKED_TO_RUNNING: [running[ident] - before for ident, (before, _) in asked.items()],
+        COMMITTED_TO_STARTED: [
+            started[UUID(ident)][1].timestamp() - committed for ident, (_, committed) in asked.items()
+        ],
+        COMMITTED_TO_RUNNING: [running[ident] - committed for ident, (_, committed) in asked.items()],
+    }
+
+
+def _celery(servers: Servers, scale: Scale) -> Waits:
+    order = ("trigger", str(scale.trigger_rate), str(scale.trigger_seconds))
+    with servers.celery(prefetch=4) as peer, peer.client(*order) as client:
+        client.hear()
+        client.say(go=True)
+        stamps: list[tuple[float, float, float]] = client.hear()["stamps"]
+    return {
+        ASKED_TO_RUNNING: [running - asked for asked, _, running in stamps],
+        COMMITTED_TO_RUNNING: [running - sent for _, sent, running in stamps],
+    }
+
+
+def _limit(servers: Servers, scale: Scale, *, postgres: bool) -> Waits:
+    with yards.new_place(servers.postgres if postgres else None) as place:
+        url = place.url or f"sqlite:///{Path(place.data_dir) / 'limit.db'}"
+        order = ("wake", str(scale.trigger_rate), str(scale.trigger_seconds))
+        with child("bench.sides.commits", url, *order) as writer:
+            writer.hear()
+            writer.say(go=True)
+            return {ASKED_TO_RUNNING: writer.hear()["waits"]}
+
+
+def _report(ours: Sequence[Contestant], peer: Contestant, limits: Sequence[Contestant], scale: Scale) -> str:
+    rows: list[tuple[str, ...]] = []
+    for contestant in (*ours, peer, *limits):
+        for what, samples in contestant.waits.items():
+            against = peer.waits.get(what, [])
+            p50, p99 = (figures.percentile(samples, percent) for percent in (50, 99))
+            rows.append(
+                (
+                    contestant.name,
+                    what,
+                    *(figures.millis(figures.percentile(samples, percent)) for percent in PERCENTS),
+                    figures.ratio(figures.percentile(against, 50), p50),
+                    figures.ratio(figures.percentile(against, 99), p99),
+                )
+            )
+    head = ("milliseconds", "", "p50", "p95", "p99", "max", "Celery's p50 / this", "Celery's p99 / this")
+    title = (
+        f"### Latency: {scale.trigger_rate:g} triggers a second for {scale.trigger_seconds:g} s, "
+        f"{scale.rounds} rounds together"
+    )
+    return "\n\n".join((title, figures.table(head, rows)))

@@ -1,4 +1,0 @@
-import typer
-
-
-def register(app: typer.Typer, panel: str) -> None: ...

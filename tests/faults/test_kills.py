@@ -1,0 +1,107 @@
+"""SIGKILL at random moments under load: no work lost, none stuck, none done twice.
+
+The short form runs with all tests; `TASKYARD_FAULTS=long` kills a hundred times in all.
+"""
+
+import asyncio
+import os
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from taskyard.store.database import Database
+from tests.faults.load import Load, lost, moment
+from tests.faults.members import LEASE_SECONDS, Members, integrity, working
+from tests.processes import Process, eventually
+from tests.runtime.yards import Yard
+
+LONG = os.environ.get("TASKYARD_FAULTS") == "long"
+KILLS = 50 if LONG else 5
+SLACK_SECONDS = 6.0
+"""For a machine that is busy with other tests; the rule itself is `LEASE_SECONDS`."""
+
+pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.timeout(1200 if LONG else 120)]
+
+Killed = dict[int, datetime]
+"""When each process was killed, by its number."""
+
+
+async def under_load(load: Load, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        await load.give()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await stop.wait()
+
+
+async def kill(process: Process, killed: Killed) -> None:
+    process.kill()
+    killed[process.pid] = datetime.now(UTC)
+    await process.ended()
+
+
+async def pids(database: Database) -> dict[object, int]:
+    """The process number of each worker id there ever was."""
+    async with database.read() as tx:
+        rows = (await tx.connection.exec_driver_sql("SELECT id, pid FROM workers")).all()
+    return {str(ident).replace("-", ""): pid for ident, pid in rows}
+
+
+async def test_a_server_on_sqlite_is_killed_again_and_again(load: Load, members: Members, sqlite_only: Yard) -> None:
+    killed: Killed = {}
+    stop = asyncio.Event()
+    loading = asyncio.create_task(under_load(load, stop))
+    process, url = members.server()
+    try:
+        for _ in range(KILLS):
+            await process.answers(f"{url}/health", timeout=30)
+            done = len(load.receiver.requests)
+            await eventually(lambda before=done: len(load.receiver.requests) > before, 30, "some work done")
+            await asyncio.sleep(load.random.uniform(0, 0.7))
+            await kill(process, killed)
+            process, url = members.server()
+    finally:
+        stop.set()
+        await loading
+    await process.answers(f"{url}/health", timeout=30)
+    found = await load.judge()
+    print(f"sqlite: {KILLS} kills, {len(found)} executions, {len(lost(found))} of them lost their worker")
+    assert await process.stop() == 0
+    assert integrity(Path(str(make_url(sqlite_only.url).database))) == "ok"
+
+
+async def test_workers_on_postgres_are_killed_again_and_again(
+    load: Load, members: Members, postgres_only: Yard
+) -> None:
+    killed: Killed = {}
+    stop = asyncio.Event()
+    workers = [members.worker() for _ in range(3)]
+    await asyncio.gather(*map(working, workers))
+    loading = asyncio.create_task(under_load(load, stop))
+    try:
+        for _ in range(KILLS):
+            done = len(load.receiver.requests)
+            await eventually(lambda before=done: len(load.receiver.requests) > before, 30, "some work done")
+            await asyncio.sleep(load.random.uniform(0, 0.7))
+            place = load.random.randrange(len(workers))
+            await kill(workers[place], killed)
+            workers[place] = members.worker()
+    finally:
+        stop.set()
+        await loading
+    found = await load.judge()
+    known = await pids(postgres_only.database)
+    late = [
+        (moment(each) - killed[known[each.worker_id.hex]]).total_seconds() for each in lost(found) if each.worker_id
+    ]
+    print(
+        f"postgres: {KILLS} kills, {len(found)} executions, {len(late)} of them lost their worker, "
+        f"taken over within {max(late, default=0):.2f} s of the kill"
+    )
+    assert max(late, default=0) < LEASE_SECONDS + SLACK_SECONDS
+    for process in workers:
+        await working(process)
+        assert await process.stop() == 0
