@@ -57,7 +57,9 @@ def _measure(names: Sequence[str], scale: Scale) -> None:
 def _machine() -> str:
     load = ", ".join(f"{part:.1f}" for part in os.getloadavg())
     at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return f"{at}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load before: {load}"
+    return (
+        f"{at}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load before: {load}"
+    )
 
 
 if __name__ == "__main__":

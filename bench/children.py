@@ -1,17 +1,19 @@
 """Starting contestants, talking with them, and reading what processor time they took."""
 
+import functools
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tests.processes import clean_environment
 from tests.reaper import reaper, send
+from tests.servers import new_folder
 
 ROOT = Path(__file__).parent.parent
 PATIENCE_SECONDS = 30
@@ -59,10 +61,8 @@ class Child:
     def stop(self) -> None:
         """Ask it to end, and make it after a while; nothing of its group is left."""
         self._popen.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._popen.wait(PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
         send(self.pid, 9)
         self._popen.wait()
         for pipe in (self._popen.stdin, self._popen.stdout):
@@ -70,6 +70,14 @@ class Child:
                 pipe.close()
         reaper().forget(self.pid)
         self._errors.unlink(missing_ok=True)
+
+
+@functools.cache
+def _compiled_once() -> dict[str, str]:
+    """Where Python is told to keep no byte code, a folder for it: contestants start many times."""
+    if not sys.dont_write_bytecode:
+        return {}
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(new_folder("taskyard-bench-code-"))}
 
 
 @contextmanager
@@ -82,7 +90,7 @@ def child(module: str, *arguments: str, env: Mapping[str, str] | None = None) ->
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env={**clean_environment(), "PYTHONUNBUFFERED": "1", **(env or {})},
+            env={**clean_environment(), "PYTHONUNBUFFERED": "1", **_compiled_once(), **(env or {})},
             cwd=ROOT,
             start_new_session=True,
             text=True,

@@ -1,7 +1,7 @@
 """(c) Thousands of HTTP jobs due in the same second: how late their calls arrive at a receiver.
 
-Peer: APScheduler 3 with an SQL job store and its pool of threads. Limit: our guarded HTTP client making as many calls of
-the same receiver, with no clock, queue or store; there the time counts from the first call.
+Peer: APScheduler 3 with an SQL job store and its pool of threads. Limit: our guarded HTTP client making as many calls
+of the same receiver, with no clock, queue or store; there the time counts from the first call.
 """
 
 import time
@@ -114,7 +114,8 @@ def _yard(place: Place, receiver: Receiver, count: int) -> Storm:
             raise TimeoutError("it took too long to say when the jobs are due")
         meter = Meter(process.pid)
         receiver.wait_for(count)
-        run_apart(_all_over(place))
+        while run_apart(yards.history(place)).active:
+            time.sleep(POLL_SECONDS)
         cpu = meter.micros_each(count)
         process.say(stop=True)
         process.ended()
@@ -123,13 +124,6 @@ def _yard(place: Place, receiver: Receiver, count: int) -> Storm:
     if len(started) != count:
         raise RuntimeError(f"{len(started)} executions for {count} due times")
     return Storm(receiver.lateness(due_at.timestamp()), cpu, started)
-
-
-async def _all_over(place: Place) -> None:
-    import asyncio
-
-    while (await yards.history(place)).active:
-        await asyncio.sleep(POLL_SECONDS)
 
 
 def _apscheduler(receiver: Receiver, count: int, threads: int, grace: int) -> Storm:
@@ -175,7 +169,9 @@ def _report(ours: Sequence[Contestant], peers: Sequence[Contestant], limit: Cont
         (
             contestant.name,
             *(
-                figures.millis(figures.median([figures.percentile(storm.started, percent) for storm in contestant.storms]))
+                figures.millis(
+                    figures.median([figures.percentile(storm.started, percent) for storm in contestant.storms])
+                )
                 for percent in (50, 99, 100)
             ),
         )

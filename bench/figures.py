@@ -22,7 +22,7 @@ def percentile(samples: Sequence[float], percent: float) -> float:
 
 def count(value: float) -> str:
     """A whole number with its thousands apart."""
-    return "–" if math.isnan(value) else f"{value:,.0f}"
+    return "-" if math.isnan(value) else f"{value:,.0f}"
 
 
 def spread(samples: Sequence[float]) -> str:
@@ -35,7 +35,7 @@ def spread(samples: Sequence[float]) -> str:
 def millis(seconds: float) -> str:
     """Seconds as milliseconds, with as many decimals as say something."""
     if math.isnan(seconds):
-        return "–"
+        return "-"
     value = seconds / MILLISECOND
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
@@ -43,9 +43,14 @@ def millis(seconds: float) -> str:
 def ratio(ours: float, other: float) -> str:
     """How many times `other` goes into `ours`."""
     if math.isnan(ours) or math.isnan(other) or not other:
-        return "–"
+        return "-"
     value = ours / other
-    return f"{value:,.0f} ×" if value >= 100 else f"{value:.1f} ×" if value >= 10 else f"{value:.2f} ×"
+    return f"{value:,.0f} x" if value >= 100 else f"{value:.1f} x" if value >= 10 else f"{value:.2f} x"
+
+
+def share(ours: float, limit: float) -> str:
+    """How much of `limit` is reached."""
+    return "-" if math.isnan(ours) or math.isnan(limit) or not limit else f"{100 * ours / limit:.1f} %"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -53,7 +58,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:
-        padded = [cells[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))]
+        padded = [
+            cells[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)),
+        ]
         return f"| {' | '.join(padded)} |"
 
     rule = [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])]

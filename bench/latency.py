@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 from bench import figures, yards
-from bench.children import Child, child
+from bench.children import Child, Meter, child
 from bench.scale import Scale
 from bench.servers import Servers
 from bench.throughput import URL
@@ -33,12 +33,15 @@ class Contestant:
     """One contestant and its samples from all rounds."""
 
     name: str
-    play: Callable[[Servers, Scale], Waits]
+    play: Callable[[Servers, Scale], tuple[Waits, float]]
     waits: Waits = field(default_factory=dict[str, list[float]])
+    cpu: list[float] = field(default_factory=list[float])
 
     def turn(self, servers: Servers, scale: Scale) -> None:
         """One round."""
-        for what, samples in self.play(servers, scale).items():
+        waits, cpu = self.play(servers, scale)
+        self.cpu.append(cpu)
+        for what, samples in waits.items():
             self.waits.setdefault(what, []).extend(samples)
 
 
@@ -61,8 +64,9 @@ def run(servers: Servers, scale: Scale) -> str:
     return _report(ours, peer, limits, scale)
 
 
-def _yard(servers: Servers, scale: Scale, *, postgres: bool, apart: bool) -> Waits:
-    with yards.new_place(servers.postgres if postgres else None) as place, ExitStack() as stack:
+def _yard(servers: Servers, scale: Scale, *, postgres: bool, apart: bool) -> tuple[Waits, float]:
+    server = servers.postgres if postgres else None
+    with yards.new_place(server) as place, ExitStack() as stack:
         [job_id] = run_apart(yards.add_jobs(place, [URL]))
         since = datetime.now(UTC)
 
@@ -74,14 +78,15 @@ def _yard(servers: Servers, scale: Scale, *, postgres: bool, apart: bool) -> Wai
 
         worker = start("worker") if apart else start("trigger,worker")
         trigger = start("trigger") if apart else worker
+        meter = Meter(*{worker.pid, trigger.pid}, *([server.pid] if server else []))
         trigger.say(go=True)
         asked = trigger.hear()["asked"]
-        trigger.say(expected=0 if apart else len(asked))
-        if apart:
-            worker.say(expected=len(asked))
+        for each in {worker, trigger}:
+            each.say(expected=len(asked))
         running = worker.hear()["started"]
+        cpu = meter.micros_each(len(asked))
         worker.ended()
-        return _waits(place, since, asked, running)
+        return _waits(place, since, asked, running), cpu
 
 
 def _waits(place: Place, since: datetime, asked: dict[str, tuple[float, float]], running: dict[str, float]) -> Waits:
@@ -95,26 +100,32 @@ def _waits(place: Place, since: datetime, asked: dict[str, tuple[float, float]],
     }
 
 
-def _celery(servers: Servers, scale: Scale) -> Waits:
+def _celery(servers: Servers, scale: Scale) -> tuple[Waits, float]:
     order = ("trigger", str(scale.trigger_rate), str(scale.trigger_seconds))
     with servers.celery(prefetch=4) as peer, peer.client(*order) as client:
         client.hear()
+        meter = Meter(peer.worker.pid, client.pid, servers.redis.pid)
         client.say(go=True)
         stamps: list[tuple[float, float, float]] = client.hear()["stamps"]
-    return {
+        cpu = meter.micros_each(len(stamps))
+    waits = {
         ASKED_TO_RUNNING: [running - asked for asked, _, running in stamps],
         COMMITTED_TO_RUNNING: [running - sent for _, sent, running in stamps],
     }
+    return waits, cpu
 
 
-def _limit(servers: Servers, scale: Scale, *, postgres: bool) -> Waits:
-    with yards.new_place(servers.postgres if postgres else None) as place:
+def _limit(servers: Servers, scale: Scale, *, postgres: bool) -> tuple[Waits, float]:
+    server = servers.postgres if postgres else None
+    with yards.new_place(server) as place:
         url = place.url or f"sqlite:///{Path(place.data_dir) / 'limit.db'}"
         order = ("wake", str(scale.trigger_rate), str(scale.trigger_seconds))
         with child("bench.sides.commits", url, *order) as writer:
             writer.hear()
+            meter = Meter(writer.pid, *([server.pid] if server else []))
             writer.say(go=True)
-            return {ASKED_TO_RUNNING: writer.hear()["waits"]}
+            waits: list[float] = writer.hear()["waits"]
+            return {ASKED_TO_RUNNING: waits}, meter.micros_each(len(waits))
 
 
 def _report(ours: Sequence[Contestant], peer: Contestant, limits: Sequence[Contestant], scale: Scale) -> str:
@@ -130,9 +141,10 @@ def _report(ours: Sequence[Contestant], peer: Contestant, limits: Sequence[Conte
                     *(figures.millis(figures.percentile(samples, percent)) for percent in PERCENTS),
                     figures.ratio(figures.percentile(against, 50), p50),
                     figures.ratio(figures.percentile(against, 99), p99),
+                    figures.count(figures.median(contestant.cpu)) if what == ASKED_TO_RUNNING else "",
                 )
             )
-    head = ("milliseconds", "", "p50", "p95", "p99", "max", "Celery's p50 / this", "Celery's p99 / this")
+    head = ("milliseconds", "", "p50", "p95", "p99", "max", "Celery's p50 / this", "Celery's p99 / this", "CPU µs each")
     title = (
         f"### Latency: {scale.trigger_rate:g} triggers a second for {scale.trigger_seconds:g} s, "
         f"{scale.rounds} rounds together"

@@ -9,8 +9,8 @@ class Scale:
     """Sizes of all measures. Rates are per second."""
 
     rounds: int = 5
-    executions: int = 10_000
-    peer_executions: int = 5_000
+    executions: int = 5_000
+    peer_executions: int = 2_000
     limit_seconds: float = 2.0
     trigger_rate: float = 50.0
     trigger_seconds: float = 10.0

@@ -147,10 +147,9 @@ def _limit(servers: Servers, scale: Scale, *, postgres: bool, group: int) -> tup
             return rate, meter.micros_each(rows), store.micros_each(rows) if server else 0.0
 
 
-def _report(
-    ours: Sequence[Contestant], peers: Sequence[Contestant], limits: Sequence[Contestant], scale: Scale
-) -> str:
-    head = ("", "per second (lowest to highest)", "of Celery (4)", "of Celery (50)", "CPU µs each", "store's CPU µs each")
+def _report(ours: Sequence[Contestant], peers: Sequence[Contestant], limits: Sequence[Contestant], scale: Scale) -> str:
+    head = ("", "per second (lowest to highest)", "/ Celery (4)", "/ Celery (50)", "CPU µs each", "store's CPU µs each")
+    head += ("Celery's (50) CPU / this",)
     rows = [
         (
             contestant.name,
@@ -158,24 +157,28 @@ def _report(
             *(figures.ratio(contestant.rate, peer.rate) for peer in peers),
             figures.count(figures.median(contestant.cpu)),
             figures.count(figures.median(contestant.store_cpu)),
+            figures.ratio(figures.median(peers[-1].cpu), figures.median(contestant.cpu)),
         )
         for contestant in (*ours, *peers)
     ]
-    limit_head = ("the bare limit", "rows per second", "ours, 1 process", "CPU µs each", "store's CPU µs each")
+    limit_head = ("the bare limit", "rows per second", "ours reaches", "CPU µs each", "store's CPU µs each")
     limit_rows = [
         (
             limit.name,
             figures.spread(limit.rates),
-            figures.ratio(ours[place // 2].rate, limit.rate),
+            figures.share(ours[place // 2].rate, limit.rate),
             figures.count(figures.median(limit.cpu)),
             figures.count(figures.median(limit.store_cpu)),
         )
         for place, limit in enumerate(limits)
     ]
+    title = (
+        f"### Throughput: {scale.executions:,} no-op executions (Celery: {scale.peer_executions:,} tasks), "
+        f"median of {scale.rounds} rounds"
+    )
     return "\n\n".join(
         (
-            f"### Throughput: {scale.executions:,} no-op executions (Celery: {scale.peer_executions:,} tasks), "
-            f"median of {scale.rounds} rounds",
+            title,
             figures.table(head, rows),
             figures.table(limit_head, limit_rows),
         )

@@ -138,7 +138,7 @@ async def history(place: Place) -> History:
     """The yard's history in numbers."""
     async with bootstrap.base(place.settings(), upgrade=False) as base, base.database.read() as tx:
         statuses = select(tables.executions.c.status, func.count()).group_by(tables.executions.c.status)
-        by_status = {status: count for status, count in await tx.connection.execute(statuses)}
+        by_status = {row[0]: row[1] for row in await tx.connection.execute(statuses)}
         told = select(func.count()).select_from(tables.events).where(tables.events.c.execution_id.is_not(None))
         return History(by_status, (await tx.connection.execute(told)).scalar_one())
 
@@ -146,7 +146,7 @@ async def history(place: Place) -> History:
 async def started_at(place: Place, since: datetime) -> dict[UUID, tuple[datetime | None, datetime]]:
     """Of each execution made since then that has started: when it was due, and when it started."""
     ran = tables.executions
-    query: Select[Any] = select(ran.c.id, ran.c.due_at, ran.c.started_at).where(
+    query: Select[Any, Any, Any] = select(ran.c.id, ran.c.due_at, ran.c.started_at).where(
         ran.c.created_at >= since, ran.c.started_at.is_not(None)
     )
     async with bootstrap.base(place.settings(), upgrade=False) as base, base.database.read() as tx:

@@ -21,19 +21,18 @@ from sqlalchemy import create_engine, event
 
 from bench.sides.talk import hear, say
 
-_clients = threading.local()
+_ENOUGH = httpx2.Limits(max_connections=200, max_keepalive_connections=200)
+_client = httpx2.Client(trust_env=False, timeout=30, limits=_ENOUGH)
 _LEAD_SECONDS = 2.0
 _FILLED_PER_SECOND = 500
 
 
 def call(url: str) -> None:
-    """GET `url` over a connection of this thread. Raises when it is not answered with 2xx."""
-    if not hasattr(_clients, "client"):
-        _clients.client = httpx2.Client(trust_env=False, timeout=30)
-    _clients.client.get(url).raise_for_status()
+    """GET `url`. Raises when it is not answered with 2xx."""
+    _client.get(url).raise_for_status()
 
 
-def fill(path: Path, base: str, count: int, due_at: datetime) -> None:
+def fill(path: Path, base: str, count: int, grace: int | None, due_at: datetime) -> None:
     """Store the jobs, once a year from `due_at` on. Nothing is synced meanwhile: filling is not measured."""
     engine = create_engine(f"sqlite:///{path}")
 
@@ -46,25 +45,25 @@ def fill(path: Path, base: str, count: int, due_at: datetime) -> None:
     scheduler.start(paused=True)
     for number in range(count):
         trigger = IntervalTrigger(days=365, start_date=due_at, timezone=UTC)
-        scheduler.add_job(call, trigger, args=[f"{base}/{number}"], next_run_time=due_at)
+        scheduler.add_job(call, trigger, args=[f"{base}/{number}"], next_run_time=due_at, misfire_grace_time=grace)
     scheduler.shutdown()
     engine.dispose()
 
 
-def filled(path: Path, base: str, count: int) -> datetime:
+def filled(path: Path, base: str, count: int, grace: int | None) -> datetime:
     """As `fill`, and the moment, shortly ahead, at which all are due."""
     for lead in itertools.count(1):
         due_at = datetime.now(UTC) + timedelta(seconds=(_LEAD_SECONDS + count / _FILLED_PER_SECOND) * lead)
-        fill(path, base, count, due_at)
+        fill(path, base, count, grace, due_at)
         if datetime.now(UTC) + timedelta(seconds=_LEAD_SECONDS) < due_at:
             return due_at
         path.unlink()
     raise AssertionError
 
 
-def main(path: Path, base: str, count: int, threads: int, grace: int) -> None:
+def main(path: Path, base: str, count: int, threads: int, grace: int | None) -> None:
     """Store, run, count."""
-    due_at = filled(path, base, count)
+    due_at = filled(path, base, count, grace)
     left = threading.Semaphore(0)
     results: list[int] = []
 
@@ -72,11 +71,9 @@ def main(path: Path, base: str, count: int, threads: int, grace: int) -> None:
         results.append(told.code)
         left.release()
 
-    defaults = {"misfire_grace_time": grace or None}
     scheduler = BackgroundScheduler(
         jobstores={"default": SQLAlchemyJobStore(url=f"sqlite:///{path}")},
         executors={"default": ThreadPoolExecutor(threads)},
-        job_defaults=defaults,
         timezone=UTC,
     )
     scheduler.add_listener(ended, EVENT_JOB_EXECUTED | EVENT_JOB_ERROR | EVENT_JOB_MISSED)
@@ -90,4 +87,4 @@ def main(path: Path, base: str, count: int, threads: int, grace: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]) or None)

@@ -6,12 +6,11 @@ another queue, so that it begins when it is told to consume.
 
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 import redis
 
-from bench.sides.celery_tasks import app, noop, stamp
+from bench.sides.celery_tasks import app
 from bench.sides.talk import hear, say
 
 _POLL_SECONDS = 0.01
@@ -38,12 +37,15 @@ def _consume() -> None:
     app.control.add_consumer("celery", reply=False)
 
 
+def _task(name: str) -> Any:
+    return app.tasks[f"bench.sides.celery_tasks.{name}"]
+
+
 def _fill(count: int) -> None:
     """Send `count` tasks, say so; begin when told and say when the last result was there."""
     results = redis.Redis.from_url(app.conf.result_backend)
-    send: Callable[[], Any] = noop.delay
     for _ in range(count):
-        send()
+        _task("noop").delay()
     say(ready=True)
     hear()
     began = time.time()
@@ -57,6 +59,7 @@ def _fill(count: int) -> None:
 def _trigger(rate: float, seconds: float) -> None:
     """Begin; when told, send at that rate and say for each task when it was asked for, sent and started."""
     _consume()
+    stamp = _task("stamp")
     stamp.delay().get(timeout=_START_SECONDS)
     say(ready=True)
     hear()

@@ -10,9 +10,8 @@ import asyncio
 import sqlite3
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import asyncpg

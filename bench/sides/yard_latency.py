@@ -1,15 +1,14 @@
-"""Ours, for latency: triggers runs at a steady rate, works them off with a runner that notes when it was called, or both.
+"""Ours, for latency: triggers runs at a steady rate, works them off with a runner that notes when it was called, or
+both.
 
 Arguments: data directory, database URL, job id, rate per second, seconds, and the roles: `trigger`, `worker` or both
-with a comma. Triggers when told, and says of each execution when it was asked for and committed; says of each when it
-was started when told to stop. Times are seconds since 1970.
+with a comma. Is ready after some triggers that do not count; triggers when told, and says of each execution when it was
+asked for and committed; says of each when it ran when told to stop. Times are seconds since 1970.
 """
 
 import asyncio
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 from bench.sides.talk import heard, say
@@ -18,10 +17,14 @@ from bench.yards import Place, owner
 from taskyard import bootstrap
 from taskyard.adapters.bus.local import LocalBus
 from taskyard.cli.server import run
+from taskyard.domain.actors import Actor
 from taskyard.domain.runs import HttpRun, Outcome, Output
 from taskyard.services import jobs
 from taskyard.services.telemetry import Telemetry
 from taskyard.store.database import Database
+
+WARMING = 50
+"""Triggers before those that count: statements are compiled, connections opened."""
 
 
 class NotingNoop(Noop):
@@ -29,30 +32,55 @@ class NotingNoop(Noop):
 
     def __init__(self) -> None:
         self.started: dict[str, float] = {}
+        self._expected = sys.maxsize
+        self._complete = asyncio.Event()
+
+    async def all_started(self, count: int) -> None:
+        """Until `count` runs have come."""
+        self._expected = count
+        self._look()
+        await self._complete.wait()
+
+    def _look(self) -> None:
+        if len(self.started) >= self._expected:
+            self._complete.set()
 
     async def run(self, run: HttpRun, output: Output) -> Outcome:
         """Note the moment, and succeed."""
         self.started[run.context["execution"]["id"]] = time.time()
+        self._look()
         return await super().run(run, output)
 
 
-async def trigger(database: Database, job_id: UUID, rate: float, seconds: float) -> None:
-    """Ask for a run every 1/`rate` s, whether or not the last one is committed."""
-    actor = await owner(database)
-    asked: dict[str, tuple[float, float]] = {}
+class Trigger:
+    """Asks for runs of one job, and remembers when it did and when that was committed."""
 
-    async def ask() -> None:
+    def __init__(self, database: Database, actor: Actor, job_id: UUID) -> None:
+        self._database = database
+        self._actor = actor
+        self._job_id = job_id
+        self.asked: dict[str, tuple[float, float]] = {}
+
+    async def ask(self) -> None:
+        """Ask for one run."""
         before = time.time()
-        async with database.write() as tx:
-            execution = await jobs.run_now(tx, actor, job_id)
-        asked[str(execution.id)] = (before, time.time())
+        async with self._database.write() as tx:
+            execution = await jobs.run_now(tx, self._actor, self._job_id)
+        self.asked[str(execution.id)] = (before, time.time())
 
-    first = time.monotonic()
-    async with asyncio.TaskGroup() as group:
-        for number in range(int(rate * seconds)):
-            await asyncio.sleep(max(0.0, first + number / rate - time.monotonic()))
-            group.create_task(ask())
-    say(asked=asked)
+    async def warm_up(self) -> None:
+        """Ask for some, one after the other, and forget them."""
+        for _ in range(WARMING):
+            await self.ask()
+        self.asked.clear()
+
+    async def ask_steadily(self, rate: float, seconds: float) -> None:
+        """Ask for a run every 1/`rate` s, whether or not the last one is committed."""
+        first = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for number in range(int(rate * seconds)):
+                await asyncio.sleep(max(0.0, first + number / rate - time.monotonic()))
+                group.create_task(self.ask())
 
 
 async def main(place: Place, job_id: UUID, rate: float, seconds: float, roles: str) -> None:
@@ -62,13 +90,18 @@ async def main(place: Place, job_id: UUID, rate: float, seconds: float, roles: s
         with base.database.listening(bus.publish):
             process = bootstrap.Process(base, bus, Telemetry(), bootstrap.Roles(worker="worker" in roles, clock=False))
             async with process.loops({HttpRun: noop}):
-                say(ready=True)
-                said: Mapping[str, Any] = await heard()
                 if "trigger" in roles:
-                    await trigger(base.database, job_id, rate, seconds)
-                    said = await heard()
-                while len(noop.started) < said.get("expected", 0):
-                    await asyncio.sleep(0.01)
+                    trigger = Trigger(base.database, await owner(base.database), job_id)
+                    await trigger.warm_up()
+                    say(ready=True)
+                    await heard()
+                    await trigger.ask_steadily(rate, seconds)
+                    say(asked=trigger.asked)
+                else:
+                    say(ready=True)
+                expected = WARMING + (await heard())["expected"]
+                if "worker" in roles:
+                    await noop.all_started(expected)
             say(started=noop.started)
 
 

@@ -134,7 +134,7 @@ class Process:
         database, settings = self.base.database, self.base.settings
         chores = [
             self._lease.keep(),
-            upkeep.reap(database, settings.rules),
+            upkeep.reap(database, settings.rules, self._lease),
             upkeep.sweep(database),
             upkeep.prune(database, settings.rules),
             upkeep.pulse(self.telemetry),

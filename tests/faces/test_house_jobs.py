@@ -25,7 +25,7 @@ async def problem(person: Person, body: Any, path: str = "/api/v1/jobs", method:
 
 async def test_a_job_has_everything_and_keeps_it(each_world: World) -> None:
     person = await each_world.user()
-    asked = {
+    asked: dict[str, Any] = {
         "name": "nightly",
         "type": 7,
         "schedule": "30 2 * * *",

@@ -291,6 +291,7 @@ def test_every_byte_is_told_once_from_any_message_on(printed: list[tuple[Stream,
     made, _ = messages(Place(), chunks)
     for number, message in enumerate(made, start=1):
         place = read_place(str(message.after))
+        assert place is not None
         assert place == message.after
         assert told_of(place, from_offset(chunks, place.offset)) == whole[number:]
 

@@ -32,22 +32,3 @@ def members(processes: Processes, yard: Yard, tmp_path: Path) -> Members:
 def load(yard: Yard, calls: Receiver, tmp_path: Path) -> Load:
     """Gives the yard work, and judges at the end what became of it."""
     return Load(yard, calls, tmp_path)
-
-
-@pytest.fixture
-def sqlite_only(yard: Yard) -> Yard:
-    """The yard on SQLite; a test that asks for this runs once."""
-    return yard
-
-
-@pytest.fixture
-def postgres_only(yard: Yard) -> Yard:
-    """The yard on PostgreSQL; a test that asks for this runs once."""
-    return yard
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests of one database are not made for the other."""
-    for name, kind in (("sqlite_only", "sqlite"), ("postgres_only", "postgres")):
-        if name in metafunc.fixturenames:
-            metafunc.parametrize("yard_url", [kind], indirect=True)

@@ -43,7 +43,7 @@ class Load:
     def __post_init__(self) -> None:
         self.receiver.on("/slow", _after(0.2))
 
-    async def give(self, calls: int = 12, due: int = 12, commands: int = 3) -> None:
+    async def give(self, calls: int = 6, due: int = 6, commands: int = 2) -> None:
         """Give a portion of work; it counts as acknowledged once the transaction is committed."""
         async with self.yard.database.write() as tx:
             runs = [await self._call(tx) for _ in range(calls)]

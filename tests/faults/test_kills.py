@@ -16,6 +16,7 @@ from taskyard.store.database import Database
 from tests.faults.load import Load, lost, moment
 from tests.faults.members import LEASE_SECONDS, Members, integrity, working
 from tests.processes import Process, eventually
+from tests.runtime.fixtures import ON_POSTGRES, ON_SQLITE
 from tests.runtime.yards import Yard
 
 LONG = os.environ.get("TASKYARD_FAULTS") == "long"
@@ -50,7 +51,8 @@ async def pids(database: Database) -> dict[object, int]:
     return {str(ident).replace("-", ""): pid for ident, pid in rows}
 
 
-async def test_a_server_on_sqlite_is_killed_again_and_again(load: Load, members: Members, sqlite_only: Yard) -> None:
+@ON_SQLITE
+async def test_a_server_on_sqlite_is_killed_again_and_again(load: Load, members: Members, yard: Yard) -> None:
     killed: Killed = {}
     stop = asyncio.Event()
     loading = asyncio.create_task(under_load(load, stop))
@@ -70,11 +72,12 @@ async def test_a_server_on_sqlite_is_killed_again_and_again(load: Load, members:
     found = await load.judge()
     print(f"sqlite: {KILLS} kills, {len(found)} executions, {len(lost(found))} of them lost their worker")
     assert await process.stop() == 0
-    assert integrity(Path(str(make_url(sqlite_only.url).database))) == "ok"
+    assert integrity(Path(str(make_url(yard.url).database))) == "ok"
 
 
+@ON_POSTGRES
 async def test_workers_on_postgres_are_killed_again_and_again(
-    load: Load, members: Members, postgres_only: Yard
+    load: Load, members: Members, yard: Yard
 ) -> None:
     killed: Killed = {}
     stop = asyncio.Event()
@@ -93,7 +96,7 @@ async def test_workers_on_postgres_are_killed_again_and_again(
         stop.set()
         await loading
     found = await load.judge()
-    known = await pids(postgres_only.database)
+    known = await pids(yard.database)
     late = [
         (moment(each) - killed[known[each.worker_id.hex]]).total_seconds() for each in lost(found) if each.worker_id
     ]

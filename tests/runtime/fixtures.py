@@ -11,6 +11,9 @@ from tests.runtime.yards import Yard, open_yard, prepare
 from tests.servers import PostgresServer, run_apart
 
 POSTGRES_TEMPLATE = "yard"
+ON_SQLITE = pytest.mark.parametrize("yard_url", ["sqlite"], indirect=True)
+ON_POSTGRES = pytest.mark.parametrize("yard_url", ["postgres"], indirect=True)
+"""For tests that are about one database only."""
 
 
 @pytest.fixture(scope="session")

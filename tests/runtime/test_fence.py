@@ -269,3 +269,21 @@ async def test_text_with_nul_is_stored_as_what_it_says(yard: Yard) -> None:
         (ident,) = await yard.run(job)
         ended = await yard.becomes(ident, Status.DEAD_LETTER)
         assert ended.response_code == 400
+
+
+async def test_a_reaper_never_gives_up_its_own_process(yard: Yard) -> None:
+    (ident,) = await yard.run(await yard.job("hold"))
+    async with hand(yard) as one, hand(yard, keep_lease=False) as lost:
+        await eventually(lambda: one.stage.running or lost.stage.running)
+        yard.clock.advance(60)
+        async with yard.database.write() as tx:
+            await attempts.reap(tx, yard.rules, one.lease.id)
+        left = [worker.id for worker in await unended(yard)]
+        assert left == [one.lease.id]
+        one.stage.finish("hold")
+        assert (await yard.run_to_end(ident))[-1].status is Status.SUCCESS
+
+
+async def unended(yard: Yard) -> list[workers.WorkerRow]:
+    yard.clock.advance(-60)
+    return await alive(yard)

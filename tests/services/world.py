@@ -3,7 +3,7 @@ make jobs, fire them, and let workers begin and end what is queued.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -54,7 +54,7 @@ class Yard:
     now: FakeClock
     alice: Actor
     bob: Actor
-    rules: Rules = Rules()
+    rules: Rules = field(default_factory=Rules)
 
     async def job(self, actor: Actor | None = None, /, **fields: Any) -> Job:
         """A new job, Alice's unless said otherwise, without a call."""

@@ -7,7 +7,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from taskyard.cli import demo, doctor, executions, jobs, keys, migrate, openapi, screen, serve, tenants, tokens, users
+from taskyard.cli import (
+    causes,
+    demo,
+    doctor,
+    executions,
+    jobs,
+    keys,
+    migrate,
+    openapi,
+    screen,
+    serve,
+    tenants,
+    tokens,
+    users,
+)
 from taskyard.cli.options import epilog
 from taskyard.domain.errors import TaskyardError, Unavailable
 
@@ -84,11 +98,16 @@ def main() -> None:
         place = f" ({error.filename})" if error.filename else ""
         screen.error(f"{error.strerror or error}{place}")
         sys.exit(1)
+    except Exception as error:
+        refusal = causes.refusal(error)
+        if refusal is None:
+            raise
+        screen.error(f"The database refuses us: {refusal}; correct DATABASE_URL (postgresql://user:password@host/name)")
+        sys.exit(1)
 
 
 def _told(error: TaskyardError) -> str:
     """The error's own sentence, with the driver's words for a database that is away."""
     if not isinstance(error, Unavailable) or error.__cause__ is None:
         return error.message
-    words = str(getattr(error.__cause__, "orig", None) or error.__cause__).splitlines() or [""]
-    return f"{error.message} ({words[0].partition(': ')[2] or words[0]}); `taskyard doctor` looks closer"
+    return f"{causes.told(error.message, error.__cause__)}; `taskyard doctor` looks closer"

@@ -1,6 +1,7 @@
 """What `taskyard doctor` looks at. Each check answers within its time, whatever is broken, and says how to mend it."""
 
 import asyncio
+import importlib
 import shutil
 import stat
 import tempfile
@@ -10,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from taskyard.cli import causes
 from taskyard.domain.errors import TaskyardError
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ Look = Callable[["Settings"], Awaitable[Finding]]
 
 async def examine(settings: "Settings") -> list[Finding]:
     """Every check, one after the other, in an order that explains the later ones."""
+    # Importing takes its time, which is not the database's.
+    importlib.import_module("taskyard.bootstrap")
     return [await _within_time(name, look, settings) for name, look in CHECKS.items()]
 
 
@@ -55,15 +59,10 @@ async def _within_time(name: str, look: Look, settings: "Settings") -> Finding:
     except TimeoutError:
         return Finding(name, Health.BROKEN, f"no answer within {LIMIT_SECONDS:g} s", "see whether it is overloaded")
     except TaskyardError as error:
-        return Finding(name, Health.BROKEN, _words(error), _database_remedy(settings))
+        return Finding(name, Health.BROKEN, causes.told(error.message, error.__cause__), _database_remedy(settings))
     except Exception as error:
-        return Finding(name, Health.BROKEN, f"{type(error).__name__}: {error}", _database_remedy(settings))
-
-
-def _words(error: TaskyardError) -> str:
-    cause = error.__cause__
-    said = str(getattr(cause, "orig", None) or cause or "").splitlines()
-    return f"{error.message} ({said[0]})" if said else error.message
+        fact = causes.refusal(error) or f"{type(error).__name__}: {causes.words(error)}"
+        return Finding(name, Health.BROKEN, fact, _database_remedy(settings))
 
 
 def _database_remedy(settings: "Settings") -> str:
@@ -120,6 +119,8 @@ async def _clock(settings: "Settings") -> Finding:
         return Finding("clock", Health.OFF, "begins with the database")
     async with bootstrap.base(settings, upgrade=False) as base:
         alive = await health.check(base.database)
+    if not alive.database:
+        return Finding("clock", Health.WARNING, "nobody knows while the database is away", "mend the database first")
     if not alive.clocks:
         fact = "no process fires the schedules"
         return Finding("clock", Health.WARNING, fact, "start `taskyard serve` or `taskyard worker` without --no-clock")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from taskyard.cli.matching import pick
 from taskyard.domain.actors import PERMISSIONS, Actor, Permission, Role, Tenant
 from taskyard.domain.errors import Conflict, NotFound, Unavailable
 
@@ -89,8 +90,6 @@ def require_yard(settings: "Settings") -> None:
 
 def chosen_tenant(known: list[Tenant], word: str) -> Tenant:
     """The tenant with that id (or the beginning or end of it) or that exact name. Raises `NotFound`, `Conflict`."""
-    from taskyard.cli.references import pick
-
     found = pick("tenant", word, known, lambda each: str(each.id), lambda each: each.name)
     if found is None:
         raise NotFound("tenant", word)

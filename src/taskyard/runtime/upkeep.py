@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from taskyard.domain.errors import Unavailable
 from taskyard.domain.rules import Rules
+from taskyard.runtime.lease import Lease
 from taskyard.services import attempts, retention
 from taskyard.services.telemetry import Telemetry
 from taskyard.services.transactions import Database
@@ -34,12 +35,12 @@ async def _regularly(seconds: float, chore: Callable[[], Awaitable[None]]) -> No
             _log.exception("a chore failed; it is tried again at its next turn")
 
 
-async def reap(database: Database, rules: Rules) -> None:
+async def reap(database: Database, rules: Rules, lease: Lease) -> None:
     """Take over from workers whose lease has lapsed, until cancelled."""
 
     async def chore() -> None:
         async with database.write() as tx:
-            taken = await attempts.reap(tx, rules)
+            taken = await attempts.reap(tx, rules, lease.id)
         if taken:
             _log.warning("took over %d executions from lost workers", taken)
 

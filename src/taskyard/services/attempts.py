@@ -112,12 +112,13 @@ async def finish(tx: Tx, rules: Rules, worker_id: UUID, results: Sequence[Finish
     return {result.execution.id for result in accepted}
 
 
-async def reap(tx: Tx, rules: Rules) -> int:
+async def reap(tx: Tx, rules: Rules, reaper_id: UUID | None = None) -> int:
     """End what runs under workers whose lease has lapsed, and give those workers up; how many attempts it was.
 
-    What is declared at-least-once starts again at once; the rest ends as failed, reason "worker lost".
+    What is declared at-least-once starts again at once; the rest ends as failed, reason "worker lost". The process
+    that asks, `reaper_id`, is alive, however late it is with its own lease: a machine that slept loses nothing.
     """
-    lost = await workers.lapsed(tx)
+    lost = await workers.lapsed(tx, reaper_id)
     await workers.end(tx, lost, "lease lapsed")
     return await _abandon(tx, rules, lost, "worker lost: its lease lapsed")
 

@@ -31,9 +31,7 @@ async def note(tx: Tx, ended: Sequence[Execution]) -> list[Fact]:
     return facts
 
 
-def _judged(
-    tx: Tx, receivers: Mapping[UUID, Subscription], ended: Sequence[Execution]
-) -> dict[UUID, Subscription]:
+def _judged(tx: Tx, receivers: Mapping[UUID, Subscription], ended: Sequence[Execution]) -> dict[UUID, Subscription]:
     """The receivers as they are after these endings."""
     judged = dict(receivers)
     for execution in ended:

@@ -1,5 +1,6 @@
 """Bringing a database up to this version's schema. Migrations only go forward; a landed one is never edited."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -25,7 +26,12 @@ def _config() -> Config:
 
 
 async def upgrade(database: Database) -> None:
-    """Apply all outstanding migrations and, on PostgreSQL, the engine's own schema. Safe to run at any time."""
+    """Apply all outstanding migrations and, on PostgreSQL, the engine's own schema. Safe to run at any time.
+
+    A database that is up to date is only read: commands run beside a server and must not make it wait.
+    """
+    if not await pending(database):
+        return
     async with database.write() as tx:
         if not tx.is_sqlite:
             await tx.connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
@@ -35,10 +41,17 @@ async def upgrade(database: Database) -> None:
 
 
 async def pending(database: Database) -> bool:
-    """Whether the schema is older than this program."""
+    """Whether the schema is older than this program or the engine in it."""
     async with database.read() as tx:
         current = await tx.connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
-    return current != ScriptDirectory.from_config(_config()).get_current_head()
+        if current != _head():
+            return True
+        return not tx.is_sqlite and await _engine_outdated(tx.connection)
+
+
+@cache
+def _head() -> str | None:
+    return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def _run(connection: Connection) -> None:
@@ -48,9 +61,18 @@ def _run(connection: Connection) -> None:
 
 
 async def _upgrade_engine(connection: AsyncConnection) -> None:
-    raw = await connection.get_raw_connection()
-    queries = Queries(AsyncpgDriver(raw.driver_connection))  # pyright: ignore[reportArgumentType]
+    queries = await _engine(connection)
     if await queries.schema_is_installed():
         await queries.upgrade()
     else:
         await queries.install()
+
+
+async def _engine_outdated(connection: AsyncConnection) -> bool:
+    queries = await _engine(connection)
+    return not await queries.schema_is_installed() or bool((await queries.plan_upgrade()).statements)
+
+
+async def _engine(connection: AsyncConnection) -> Queries:
+    raw = await connection.get_raw_connection()
+    return Queries(AsyncpgDriver(raw.driver_connection))  # pyright: ignore[reportArgumentType]

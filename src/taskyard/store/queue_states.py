@@ -25,9 +25,7 @@ async def set_paused(tx: Tx, queue: Queue, *, pause: bool, reason: str | None) -
 
 async def states(tx: Tx) -> list[QueueState]:
     """Every queue, in the order of `Queue`."""
-    ready = (
-        (executions.c.status == Status.QUEUED.value) & ~executions.c.held & (executions.c.available_at <= tx.now)
-    )
+    ready = (executions.c.status == Status.QUEUED.value) & ~executions.c.held & (executions.c.available_at <= tx.now)
     query = (
         select(
             executions.c.queue,

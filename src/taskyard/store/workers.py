@@ -60,9 +60,11 @@ async def end(tx: Tx, worker_ids: Sequence[UUID], reason: str) -> None:
     await tx.connection.execute(query.values(ended_at=tx.now, end_reason=reason))
 
 
-async def lapsed(tx: Tx) -> list[UUID]:
-    """Processes whose lease has run out, each locked by at most one reaper."""
+async def lapsed(tx: Tx, spared: UUID | None = None) -> list[UUID]:
+    """Processes but `spared` whose lease has run out, each locked by at most one reaper."""
     query = select(workers.c.id).where(workers.c.ended_at.is_(None), workers.c.lease_until < tx.now)
+    if spared is not None:
+        query = query.where(workers.c.id != spared)
     return list((await tx.connection.execute(query.with_for_update(skip_locked=True))).scalars())
 
 

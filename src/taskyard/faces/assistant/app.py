@@ -8,7 +8,7 @@ from taskyard.faces.assistant.routes import auth, keys, users
 from taskyard.faces.kit import errors
 from taskyard.faces.kit.body_limit import BodyLimit
 from taskyard.faces.kit.limits import RateLimitHeaders
-from taskyard.faces.kit.openapi import own_validation
+from taskyard.faces.kit.openapi import own_refusals
 from taskyard.faces.kit.yard import Yard
 
 ROUTERS = (auth.public, auth.router, users.router, keys.router, *house.routers)
@@ -28,5 +28,5 @@ def build(yard: Yard) -> FastAPI:
     app.add_middleware(BodyLimit, limit=yard.numbers.body_bytes)
     errors.install(app, MANNERS)
     app.add_middleware(RateLimitHeaders, otherwise=yard.numbers.assistant_tenant_minute)
-    own_validation(app)
+    own_refusals(app)
     return app

@@ -9,17 +9,16 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from taskyard.domain.errors import Invalid, LimitExceeded, TaskyardError
+from taskyard.faces.kit.allowed_methods import allowed_methods
 from taskyard.faces.kit.faults import Fault, Issue, Render
 from taskyard.faces.kit.request_ids import request_id
 from taskyard.faces.kit.wire import NO_NUL
 
 BROKEN_JSON = "json_invalid"
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_HTTP_CODES = {400: "BAD_REQUEST", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE"}
+_HTTP_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE"}
 _HTTP_WORDS = {
     404: "No such path",
     405: "This path does not answer that method",
@@ -135,6 +134,10 @@ def install(app: FastAPI, manners: Manners) -> None:
 
     async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101
+        if error.status_code == 400:
+            # FastAPI's word for a body that is no text at all.
+            unreadable = Issue(("body",), "malformed JSON: the body cannot be read", BROKEN_JSON)
+            return manners.response(manners.invalid_request([unreadable]), request.scope)
         headers = {"Allow": ", ".join(allowed_methods(app, request.scope))} if error.status_code == 405 else None
         return manners.response(manners.refused(error.status_code, error.detail), request.scope, headers)
 
@@ -155,15 +158,6 @@ def _issue(error: Any) -> Issue:
     if error.get("ctx", {}).get("pattern") == NO_NUL:
         return Issue(tuple(error["loc"]), "null bytes are not allowed", "null_byte")
     return Issue(tuple(error["loc"]), error["msg"], error["type"])
-
-
-def allowed_methods(app: FastAPI, scope: Scope) -> list[str]:
-    """All methods the path of `scope` answers (RFC 9110 §15.5.6)."""
-    return [
-        method
-        for method in METHODS
-        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in app.router.routes)
-    ]
 
 
 def _path(error: Invalid) -> tuple[str, ...]:

@@ -14,24 +14,29 @@ _REFERENCE = re.compile(r"#/components/(\w+)/([^\"/]+)")
 _AUTOMATIC = ("HTTPValidationError", "ValidationError")
 
 
-def own_validation(app: FastAPI) -> None:
-    """Take FastAPI's own idea of a validation error out of the face's document: each face has its own."""
+def own_refusals(app: FastAPI) -> None:
+    """Let the face's document show its own refusals: FastAPI adds its own idea of a validation error, and gives
+    refusals the media type of the route's success, which need not be JSON.
+    """
     generate = app.openapi
 
     def openapi() -> Spec:
         if app.openapi_schema is None:
-            app.openapi_schema = _without_automatic(generate())
+            app.openapi_schema = _corrected(generate())
         return app.openapi_schema
 
     app.openapi = openapi
 
 
-def _without_automatic(spec: Spec) -> Spec:
+def _corrected(spec: Spec) -> Spec:
     for operations in spec.get("paths", {}).values():
         for operation in operations.values():
             answers = operation.get("responses", {})
             if _AUTOMATIC[0] in str(answers.get("422", "")):
                 del answers["422"]
+            for status, answer in answers.items():
+                if status >= "400" and "content" in answer:
+                    answer["content"] = {"application/json": next(iter(answer["content"].values()))}
     for name in _AUTOMATIC:
         spec.get("components", {}).get("schemas", {}).pop(name, None)
     return spec

@@ -4,7 +4,7 @@ from fastapi import FastAPI
 
 from taskyard.faces.kit import errors
 from taskyard.faces.kit.body_limit import BodyLimit
-from taskyard.faces.kit.openapi import own_validation
+from taskyard.faces.kit.openapi import own_refusals
 from taskyard.faces.kit.yard import Yard
 from taskyard.faces.scheduler.errors import MANNERS
 from taskyard.faces.scheduler.routes import health, jobs, webhooks
@@ -23,5 +23,5 @@ def build(yard: Yard) -> FastAPI:
         app.include_router(router)
     app.add_middleware(BodyLimit, limit=yard.numbers.body_bytes)
     errors.install(app, MANNERS)
-    own_validation(app)
+    own_refusals(app)
     return app

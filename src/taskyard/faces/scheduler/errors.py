@@ -50,6 +50,5 @@ MANNERS = Manners(
     render=as_scheduler,
     validation_status=400,
     malformed_status=400,
-    http_codes={400: "VALIDATION_ERROR"},
     refine=_refine,
 )

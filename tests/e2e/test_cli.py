@@ -1,0 +1,269 @@
+"""The command line on a yard that nobody serves: what it makes, shows, changes, and how it says no."""
+
+import asyncio
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskyard import bootstrap
+from taskyard.domain.errors import Unauthenticated
+from taskyard.services import first_start
+from taskyard.settings import Settings
+from tests.processes import SETTINGS, clean_environment
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one command said, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        """Its JSON; fails when stdout held anything else, or when the command failed."""
+        assert self.code == 0, self.err
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Said]
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Cli]:
+    """Runs `taskyard ARGUMENTS` within this process, in an empty folder, without settings from outside."""
+    from taskyard.cli import screen
+    from taskyard.cli.app import main
+
+    for name in [name for name in os.environ if SETTINGS.match(name)]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Said:
+        screen.console.cache_clear()
+        monkeypatch.setattr(sys, "argv", ["taskyard", *arguments])
+        code: Any = 0
+        try:
+            main()
+        except SystemExit as leaving:
+            code = leaving.code
+        said = capfd.readouterr()
+        return Said(int(code or 0), said.out, said.err)
+
+    yield run
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def yard(cli: Cli, tmp_path: Path) -> Cli:
+    """The same, with an opened yard in `data`."""
+
+    async def open_it() -> None:
+        async with bootstrap.base(_settings(tmp_path)) as base:
+            await first_start.open_yard(base.database, email="owner@yard.test", password="long enough", api_key=None)
+
+    asyncio.run(open_it())
+    return cli
+
+
+def _settings(folder: Path) -> Settings:
+    return Settings.model_validate({"data_dir": folder / "data"})
+
+
+def _who(folder: Path, credential: str) -> str:
+    """The e-mail address a credential proves."""
+
+    async def prove() -> str:
+        async with bootstrap.base(_settings(folder)) as base:
+            return (await base.identity.authenticate_bearer(credential)).user.email
+
+    return asyncio.run(prove())
+
+
+def test_users_are_made_listed_and_disabled(yard: Cli, tmp_path: Path) -> None:
+    made = yard("user", "create", "Ada@Example.com", "--role", "viewer", "--json").data
+    assert made["user"]["email"] == "ada@example.com"
+    assert len(made["password"]) >= 20
+    listed = yard("user", "list", "--json")
+    assert [(each["user"]["email"], each["role"]) for each in listed.data["users"]] == [
+        ("owner@yard.test", "owner"),
+        ("ada@example.com", "viewer"),
+    ]
+    assert "argon2" not in listed.out
+    token = yard("token", "--user", "ada@example.com").out.strip()
+    assert _who(tmp_path, token) == "ada@example.com"
+    assert yard("user", "disable", "ada@example.com", "--json").data["is_active"] is False
+    with pytest.raises(Unauthenticated):
+        _who(tmp_path, token)
+    again = yard("user", "create", "ada@example.com")
+    assert again.code == 1
+    assert "already registered" in again.err
+
+
+def test_keys_are_made_listed_and_revoked(yard: Cli, tmp_path: Path) -> None:
+    made = yard("key", "create", "deploys", "--json").data
+    assert _who(tmp_path, made["key"]) == "owner@yard.test"
+    listed = yard("key", "list", "--json")
+    assert [each["name"] for each in listed.data["keys"]] == ["deploys"]
+    assert made["key"] not in listed.out
+    assert yard("key", "revoke", "deploys", "--json").data["revoked"] == made["id"]
+    with pytest.raises(Unauthenticated):
+        _who(tmp_path, made["key"])
+    assert yard("key", "revoke", "deploys").code == 1
+
+
+def test_a_token_is_good_as_long_as_asked_for(yard: Cli) -> None:
+    issued = yard("token", "--expires", "30m", "--json").data
+    assert (issued["expires_in"], issued["user"]) == (1800, "owner@yard.test")
+    assert yard("token", "--expires", "soon").code == 2
+
+
+def test_tenants_are_allowed_and_forbidden_to_run_commands(yard: Cli, tmp_path: Path) -> None:
+    async def register() -> None:
+        async with bootstrap.base(_settings(tmp_path)) as base:
+            await base.identity.register(
+                email="guest@yard.test", password="long enough", full_name="Guest", tenant_name="Guests"
+            )
+
+    asyncio.run(register())
+    add = ("jobs", "add", "theirs", "--command", "true", "--tenant", "Guests")
+    refused = yard(*add)
+    assert refused.code == 1
+    assert "taskyard tenant allow-commands" in refused.err
+    assert yard("tenant", "allow-commands", "Guests", "--json").data["commands_allowed"] is True
+    assert yard(*add).code == 0
+    assert yard("tenant", "allow-commands", "Guests", "--revoke", "--json").data["commands_allowed"] is False
+    assert [each["name"] for each in yard("jobs", "list", "--json").data["jobs"]] == ["hello"]
+    assert [each["name"] for each in yard("tenant", "list", "--json").data["tenants"]] == ["Operator", "Guests"]
+
+
+def test_a_job_is_made_shown_switched_and_removed(yard: Cli) -> None:
+    made = yard(
+        *("jobs", "add", "ping", "--schedule", "30 2 * 3 0", "--timezone", "Europe/Berlin"),
+        *("--url", "https://example.com/ping", "--method", "put", "--header", "X-Room: 7", "--body", "{{ job.name }}"),
+        *("--retries", "4", "--timeout", "2.5", "--overlap", "queue", "--catch-up", "all", "--json"),
+    ).data
+    assert (made["retry"]["attempts"], made["timeout_seconds"], made["overlap"]) == (5, 2.5, "queue")
+    shown = yard("jobs", "show", "ping", "--json").data
+    assert [(each["method"], each["headers"], each["body_template"]) for each in shown["calls"]] == [
+        ("PUT", {"X-Room": "7"}, "{{ job.name }}")
+    ]
+    runs = yard("jobs", "next", made["id"][:18], "--count", "10", "--json").data["next_runs"]
+    # Clocks go forward at 2 in the night of the last Sunday in March.
+    assert {each["dst"] for each in runs} == {None, "gap"}
+    assert yard("jobs", "pause", made["id"][-12:], "--json").data["next_run_at"] is None
+    assert "is on, it runs next" in yard("jobs", "resume", "ping").out
+    assert yard("jobs", "rm", "ping", "--json").data["removed"] == made["id"]
+    gone = yard("jobs", "show", "ping")
+    assert (gone.code, gone.err.count("\n")) == (1, 1)
+    assert "taskyard jobs list" in gone.err
+
+
+def test_a_word_that_fits_several_jobs_names_them(yard: Cli) -> None:
+    twins = [yard("jobs", "add", "twin", "--command", "true", "--json").data["id"] for _ in range(2)]
+    asked = yard("jobs", "run", "twin")
+    assert asked.code == 1
+    assert all(ident in asked.err for ident in twins)
+
+
+def test_an_execution_is_shown_cancelled_and_retried(yard: Cli) -> None:
+    queued = yard("jobs", "run", "hello", "--json").data
+    assert queued["status"] == "queued"
+    part = queued["id"][-8:]
+    assert yard("executions", "show", part, "--json").data["id"] == queued["id"]
+    cancelled = yard("executions", "cancel", part, "--reason", "not today", "--json").data
+    assert (cancelled["status"], cancelled["reason"]) == ("cancelled", "not today")
+    again = yard("executions", "cancel", part)
+    assert again.code == 1
+    assert "is over" in again.err
+    assert yard("executions", "retry", part, "--json").data["replay_of"] == queued["id"]
+    listed = yard("executions", "list", "--job", "hello", "--status", "queued", "--json").data
+    assert listed["total"] == 1
+    assert yard("executions", "list", "--dead", "--json").data == {"executions": [], "total": 0}
+    assert yard("executions", "logs", part).out == ""
+
+
+def test_tables_do_not_let_names_write_to_the_terminal(yard: Cli) -> None:
+    yard("jobs", "add", "\x1b[2Jboo\x07 [red]loud[/red]", "--command", "true")
+    shown = yard("jobs", "list").out
+    assert "boo" in shown
+    assert "[red]loud[/red]" in shown
+    assert not set(shown) & {"\x1b", "\x07"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("jobs", "add", "x", "--schedule", "61 * * * *", "--command", "true"), 1, "Invalid cron expression"),
+        (("jobs", "add", "x", "--timezone", "Mars/Base", "--command", "true"), 1, "IANA name"),
+        (("jobs", "add", "x"), 2, "give one of the two"),
+        (("jobs", "add", "x", "--url", "nowhere"), 1, "absolute http or https URL"),
+        (("executions", "show", "00000000-0000-0000-0000-000000000000"), 1, "Execution not found"),
+        (("serve", "--port", "1", "--bind", "127.0.0.1:0"), 2, "either --bind or"),
+        (("serve", "--bind", "::1:8000"), 1, "[::1]:8000"),
+        (("jobs", "list", "--data-dir", "elsewhere"), 1, "taskyard serve"),
+    ],
+)
+def test_a_mistake_is_told_without_a_traceback(yard: Cli, arguments: tuple[str, ...], code: int, words: str) -> None:
+    said = yard(*arguments)
+    assert said.code == code
+    assert words in said.err
+    assert "Traceback" not in said.err
+    assert said.out == ""
+    assert not Path("elsewhere").exists()
+
+
+def test_an_unknown_setting_is_refused_with_the_right_name(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKYARD_PROT", "9000")
+    said = cli("serve")
+    assert said.code == 1
+    assert said.err == "Error: Unknown setting TASKYARD_PROT; did you mean TASKYARD_PORT?\n"
+
+
+def test_the_doctor_finds_a_healthy_machine_without_making_a_yard(cli: Cli) -> None:
+    found = cli("doctor", "--json").data
+    assert found["healthy"] is True
+    assert {each["check"] for each in found["checks"]} == {
+        *("disk", "database", "engine", "clock", "redis", "commands", "sandbox", "claude")
+    }
+    assert not Path("data").exists()
+
+
+def test_the_doctor_says_how_to_mend_what_is_broken(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:tell-nobody@127.0.0.1:1/yard")
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    said = cli("doctor", "--json")
+    assert said.code == 1
+    checks = {each["check"]: each for each in json.loads(said.out)["checks"]}
+    assert {name for name, each in checks.items() if each["health"] == "broken"} == {"database", "engine", "redis"}
+    assert "DATABASE_URL" in checks["database"]["mend"]
+    assert "REDIS_URL" in checks["redis"]["mend"]
+    assert "tell-nobody" not in said.out + said.err
+
+
+def test_openapi_writes_a_document_for_each_face_and_notices_old_ones(cli: Cli) -> None:
+    written = cli("openapi", "--out", "specs", "--json").data["changed"]
+    assert "specs/scheduler.json" in written
+    assert json.loads(Path("specs/scheduler.json").read_text())["paths"]
+    assert cli("openapi", "--out", "specs", "--check").code == 0
+    Path("specs/scheduler.json").write_text("{}")
+    said = cli("openapi", "--out", "specs", "--check", "--json")
+    assert said.code == 1
+    assert json.loads(said.out)["out_of_date"] == ["specs/scheduler.json"]
+    assert not Path("data").exists()
+
+
+def test_help_does_not_wait_for_the_database_library() -> None:
+    program = "import sys, taskyard.cli.app; print([name for name in ('sqlalchemy', 'fastapi') if name in sys.modules])"
+    python = [sys.executable, "-c", program]
+    done = subprocess.run(python, check=False, capture_output=True, text=True, env=clean_environment())
+    assert done.stdout == "[]\n", done.stderr
