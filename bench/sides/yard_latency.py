@@ -1,14 +1,15 @@
 """Ours, for latency: triggers runs at a steady rate, works them off with a runner that notes when it was called, or
 both.
 
-Arguments: data directory, database URL, job id, rate per second, seconds, and the roles: `trigger`, `worker` or both
-with a comma. Is ready after some triggers that do not count; triggers when told, and says of each execution when it was
-asked for and committed; says of each when it ran when told to stop. Times are seconds since 1970.
+Arguments: data directory, database URL, ids of jobs with commas, rate per second, seconds, and the roles: `trigger`,
+`worker` or both with a comma. Is ready after some triggers that do not count; triggers when told, and says of each
+execution when it was asked for and committed; says of each when it ran when told to stop. Times are seconds since 1970.
 """
 
 import asyncio
 import sys
 import time
+from itertools import cycle
 from uuid import UUID
 
 from bench.sides.talk import heard, say
@@ -53,19 +54,20 @@ class NotingNoop(Noop):
 
 
 class Trigger:
-    """Asks for runs of one job, and remembers when it did and when that was committed."""
+    """Asks for runs of some jobs in turn, and remembers when it did and when that was committed."""
 
-    def __init__(self, database: Database, actor: Actor, job_id: UUID) -> None:
+    def __init__(self, database: Database, actor: Actor, job_ids: list[UUID]) -> None:
         self._database = database
         self._actor = actor
-        self._job_id = job_id
+        self._job_ids = cycle(job_ids)
         self.asked: dict[str, tuple[float, float]] = {}
 
     async def ask(self) -> None:
         """Ask for one run."""
+        job_id = next(self._job_ids)
         before = time.time()
         async with self._database.write() as tx:
-            execution = await jobs.run_now(tx, self._actor, self._job_id)
+            execution = await jobs.run_now(tx, self._actor, job_id)
         self.asked[str(execution.id)] = (before, time.time())
 
     async def warm_up(self) -> None:
@@ -83,7 +85,7 @@ class Trigger:
                 group.create_task(self.ask())
 
 
-async def main(place: Place, job_id: UUID, rate: float, seconds: float, roles: str) -> None:
+async def main(place: Place, job_ids: list[UUID], rate: float, seconds: float, roles: str) -> None:
     """Play the roles until told to stop."""
     bus, noop = LocalBus(), NotingNoop()
     async with bootstrap.base(place.settings(), upgrade=False) as base:
@@ -91,7 +93,7 @@ async def main(place: Place, job_id: UUID, rate: float, seconds: float, roles: s
             process = bootstrap.Process(base, bus, Telemetry(), bootstrap.Roles(worker="worker" in roles, clock=False))
             async with process.loops({HttpRun: noop}):
                 if "trigger" in roles:
-                    trigger = Trigger(base.database, await owner(base.database), job_id)
+                    trigger = Trigger(base.database, await owner(base.database), job_ids)
                     await trigger.warm_up()
                     say(ready=True)
                     await heard()
@@ -106,4 +108,5 @@ async def main(place: Place, job_id: UUID, rate: float, seconds: float, roles: s
 
 
 if __name__ == "__main__":
-    run(main(Place(*sys.argv[1:3]), UUID(sys.argv[3]), float(sys.argv[4]), float(sys.argv[5]), sys.argv[6]))
+    ids = [UUID(each) for each in sys.argv[3].split(",")]
+    run(main(Place(*sys.argv[1:3]), ids, float(sys.argv[4]), float(sys.argv[5]), sys.argv[6]))

@@ -1,33 +1,25 @@
-"""The composition root: settings in, wired processes out. Nothing else knows how the parts fit together."""
+"""The composition root: settings in, wired processes out. Nothing else knows how the parts fit together.
+
+What only a running process needs (web framework, runners, loops) is imported where it is wired, so that a command
+that reads one row does not wait for it.
+"""
 
 import asyncio
-import logging
 import os
 import secrets
 import shutil
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+import tempfile
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgqueuer.domain.types import QueueEntrypoint
-from pgqueuer.ports import RepositoryPort
 
-from taskyard.adapters.bus.local import LocalBus
-from taskyard.adapters.bus.redis import RedisBus
-from taskyard.adapters.http.client import HttpClients
-from taskyard.adapters.runners.command import CommandRunner
-from taskyard.adapters.runners.delivery import DeliveryRunner
-from taskyard.adapters.runners.http import HttpRunner
-from taskyard.adapters.runners.sandbox import Sandbox
-from taskyard.adapters.runners.seclusion import seclude_this_process
 from taskyard.domain.queues import Queue
 from taskyard.domain.runs import CommandRun, DeliveryRun, HttpRun, Run, Runner
-from taskyard.runtime import upkeep
-from taskyard.runtime.clock import Clock
-from taskyard.runtime.lease import Lease
-from taskyard.runtime.worker import Capacity, Worker
 from taskyard.services.identity import Identity
 from taskyard.services.telemetry import Telemetry
 from taskyard.settings import Settings
@@ -39,9 +31,11 @@ from taskyard.store.vault import Vault
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from taskyard.adapters.bus.local import LocalBus
+    from taskyard.adapters.bus.redis import RedisBus
+    from taskyard.adapters.runners.command import CommandRunner
     from taskyard.faces.kit.hub import Hub
-
-_log = logging.getLogger(__name__)
+    from taskyard.runtime.lease import Lease
 
 VERSION = version("taskyard")
 
@@ -62,24 +56,28 @@ class Roles:
     worker: bool = True
     clock: bool = True
 
-    def words(self) -> str:
-        """The roles as other processes read them."""
-        return ",".join(name for name, on in (("clock", self.clock), ("worker", self.worker)) if on)
-
 
 def secret_key(settings: Settings) -> str:
     """The configured key, or the one kept in the data directory, made on first use and readable by its owner only."""
     if settings.secret_key:
         return settings.secret_key
     path = settings.data_dir / "secret_key"
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="utf-8").strip()
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(secrets.token_urlsafe(48) + "\n")
+    if not path.exists():
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write_once(path, secrets.token_urlsafe(48) + "\n")
     return path.read_text(encoding="utf-8").strip()
+
+
+def _write_once(path: Path, content: str) -> None:
+    """Make the file whole or not at all; of two processes that start together, one makes it and both read it."""
+    descriptor, draft = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(content)
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        Path(draft).unlink()
 
 
 @asynccontextmanager
@@ -108,76 +106,50 @@ async def try_engine(base_: Base) -> None:
         await repository.queued_work([QueueEntrypoint(queue.value) for queue in Queue])
 
 
+@dataclass(frozen=True, slots=True)
 class Process:
-    """One running process of the yard: its loops, and the app that serves all faces. Made by `process`."""
+    """One process of the yard: what its loops and its app share. Made, with its loops running, by `process`."""
 
-    def __init__(self, base_: Base, bus: LocalBus | RedisBus, telemetry: Telemetry, roles: Roles) -> None:
-        self.base = base_
-        self.bus = bus
-        self.telemetry = telemetry
-        self.roles = roles
-        self._worker: Worker | None = None
-        rules = base_.settings.rules
-        self._lease = Lease(base_.database, rules, roles.words(), self._drop_everything)
+    base: Base
+    bus: "LocalBus | RedisBus"
+    telemetry: Telemetry
+    roles: Roles
 
-    def _drop_everything(self) -> None:
-        if self._worker is not None:
-            self._worker.drop_everything()
+    def loops(self, runners: "Mapping[type[Run], Runner[Any]]") -> AbstractAsyncContextManager[None]:
+        """Clock, worker and upkeep, running within the block; leaving it lets what runs end in good order."""
+        from taskyard.runtime.loops import loops
+        from taskyard.runtime.worker import Capacity, Worker
 
-    @asynccontextmanager
-    async def loops(self, runners: Mapping[type[Run], Runner[Any]]) -> AsyncGenerator[None]:
-        """Clock, worker and upkeep run within the block; leaving it lets what runs end in good order."""
-        if not (self.roles.worker or self.roles.clock):
-            yield
-            return
-        await self._lease.take()
         database, settings = self.base.database, self.base.settings
-        chores = [
-            self._lease.keep(),
-            upkeep.reap(database, settings.rules, self._lease),
-            upkeep.sweep(database),
-            upkeep.prune(database, settings.rules),
-            upkeep.pulse(self.telemetry),
-        ]
-        if self.roles.clock:
-            chores.append(Clock(database, self.bus, self.telemetry).run())
-        tasks = [asyncio.create_task(chore) for chore in chores]
-        working = asyncio.create_task(self._work(runners)) if self.roles.worker else None
-        try:
-            yield
-        finally:
-            if self._worker is not None and working is not None:
-                self._worker.stop()
-                await working
-            else:
-                await self._lease.end()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _work(self, runners: Mapping[type[Run], Runner[Any]]) -> None:
-        settings = self.base.settings
-        capacity = Capacity(settings.worker_concurrency, settings.command_concurrency, settings.shutdown_grace_seconds)
-        self._worker = Worker(
-            self.base.database,
+        def worker(lease: "Lease") -> Worker:
+            return Worker(
+                database,
+                settings.rules,
+                self.bus,
+                self.telemetry,
+                runners,
+                lambda: open_repository(database),
+                lease,
+                Capacity(settings.worker_concurrency, settings.command_concurrency, settings.shutdown_grace_seconds),
+            )
+
+        return loops(
+            database,
             settings.rules,
             self.bus,
             self.telemetry,
-            runners,
-            _opener(self.base.database),
-            self._lease,
-            capacity,
+            make_worker=worker if self.roles.worker else None,
+            clock=self.roles.clock,
         )
-        await self._worker.run()
-
-
-def _opener(database: Database) -> Callable[[], AbstractAsyncContextManager[RepositoryPort]]:
-    return lambda: open_repository(database)
 
 
 @asynccontextmanager
-async def bus(settings: Settings) -> AsyncGenerator[LocalBus | RedisBus]:
+async def bus(settings: Settings) -> AsyncGenerator["LocalBus | RedisBus"]:
     """The bus of this process, started."""
+    from taskyard.adapters.bus.local import LocalBus
+    from taskyard.adapters.bus.redis import RedisBus
+
     opened = RedisBus(settings.redis_url) if settings.redis_url else LocalBus()
     await opened.start()
     try:
@@ -187,8 +159,11 @@ async def bus(settings: Settings) -> AsyncGenerator[LocalBus | RedisBus]:
 
 
 @asynccontextmanager
-async def command_runner(settings: Settings) -> AsyncGenerator[CommandRunner]:
+async def command_runner(settings: Settings) -> AsyncGenerator["CommandRunner"]:
     """What runs commands, in the configured sandbox."""
+    from taskyard.adapters.runners.command import CommandRunner
+    from taskyard.adapters.runners.sandbox import Sandbox
+
     runner = CommandRunner(sandbox=Sandbox(settings.sandbox), hidden_paths=(settings.data_dir.absolute(),))
     try:
         yield runner
@@ -199,6 +174,11 @@ async def command_runner(settings: Settings) -> AsyncGenerator[CommandRunner]:
 @asynccontextmanager
 async def process(settings: Settings, roles: Roles) -> AsyncGenerator[Process]:
     """A process with `roles`, running within the block. Its app is made by `app`."""
+    from taskyard.adapters.http.client import HttpClients
+    from taskyard.adapters.runners.delivery import DeliveryRunner
+    from taskyard.adapters.runners.http import HttpRunner
+    from taskyard.adapters.runners.seclusion import seclude_this_process
+
     if roles.worker:
         seclude_this_process()
     async with AsyncExitStack() as stack:
@@ -219,7 +199,7 @@ async def process(settings: Settings, roles: Roles) -> AsyncGenerator[Process]:
 @asynccontextmanager
 async def app(running: Process, stopping: asyncio.Event | None = None) -> AsyncGenerator["ASGIApp"]:
     """The front door with all faces behind it, over a running process. Once `stopping` is set, live streams end."""
-    # The web framework takes most of a start; workers and commands do without it.
+    from taskyard.adapters.bus.redis import RedisBus
     from taskyard.faces import door
     from taskyard.faces.kit.limits import Limiter
     from taskyard.faces.kit.yard import Yard
@@ -269,6 +249,7 @@ async def _hub(running: Process, stopping: asyncio.Event | None) -> AsyncGenerat
 
 async def documents() -> dict[str, dict[str, Any]]:
     """The OpenAPI document of each face, by its name. No database is opened."""
+    from taskyard.adapters.bus.local import LocalBus
     from taskyard.faces import door
     from taskyard.faces.kit.hub import Hub
     from taskyard.faces.kit.limits import Limiter

@@ -87,6 +87,7 @@ class Settings(BaseModel):
             executions_kept_days=self.executions_kept_days,
             events_kept_days=self.events_kept_days,
             create_unknown_accounts=self.create_unknown_accounts,
+            open_registration=self.registration == "on",
         )
 
 

@@ -24,7 +24,7 @@ KILLS = 50 if LONG else 5
 SLACK_SECONDS = 6.0
 """For a machine that is busy with other tests; the rule itself is `LEASE_SECONDS`."""
 
-pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.timeout(1200 if LONG else 120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.faults, pytest.mark.timeout(1800 if LONG else 180)]
 
 Killed = dict[int, datetime]
 """When each process was killed, by its number."""
@@ -60,8 +60,6 @@ async def test_a_server_on_sqlite_is_killed_again_and_again(load: Load, members:
     try:
         for _ in range(KILLS):
             await process.answers(f"{url}/health", timeout=30)
-            done = len(load.receiver.requests)
-            await eventually(lambda before=done: len(load.receiver.requests) > before, 30, "some work done")
             await asyncio.sleep(load.random.uniform(0, 0.7))
             await kill(process, killed)
             process, url = members.server()
@@ -86,8 +84,8 @@ async def test_workers_on_postgres_are_killed_again_and_again(
     loading = asyncio.create_task(under_load(load, stop))
     try:
         for _ in range(KILLS):
-            done = len(load.receiver.requests)
-            await eventually(lambda before=done: len(load.receiver.requests) > before, 30, "some work done")
+            for process in workers:
+                await working(process)
             await asyncio.sleep(load.random.uniform(0, 0.7))
             place = load.random.randrange(len(workers))
             await kill(workers[place], killed)

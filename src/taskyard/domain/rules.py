@@ -18,6 +18,7 @@ class Rules:
     executions_kept_days: float = 90.0
     events_kept_days: float = 90.0
     create_unknown_accounts: bool = True
+    open_registration: bool = True
 
     def delivery_scale(self) -> float:
         """Deliveries follow fixed waits; a shortened retry base shortens them alike."""

@@ -1,6 +1,7 @@
 """Subscriptions: where the tenant wants its events delivered, and when a receiver has failed for too long."""
 
 import secrets
+from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,8 +36,8 @@ class Subscription:
 
 
 def new_secret() -> str:
-    """A signing secret with 256 bits of chance."""
-    return "whsec_" + secrets.token_urlsafe(32)
+    """A signing secret with 256 bits of chance, as Standard Webhooks spells it: base64, not its URL form."""
+    return "whsec_" + b64encode(secrets.token_bytes(32)).decode()
 
 
 def check_url(url: str, field: str = "url", limit: int = MAX_URL_LENGTH) -> str:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from taskyard.domain.actors import Issuer, Person, Principal, Role, Tenant, User, principal
 from taskyard.domain.credentials import checked_email, checked_name
-from taskyard.domain.errors import Invalid, Unauthenticated, Unavailable
+from taskyard.domain.errors import Forbidden, Invalid, Unauthenticated, Unavailable
 from taskyard.domain.rules import Rules
 from taskyard.services import accounts, keys, logins, passwords, supabase, tokens
 from taskyard.services.tokens import EXPIRED, INVALID, MISSING, REVOKED, HouseToken, SupabaseToken
@@ -21,6 +21,7 @@ from taskyard.store import logins as stored_logins
 INVALID_KEY = "Invalid API key"
 WRONG_PASSWORD = "Incorrect email or password"  # noqa: S105 - said to people, no secret
 DISABLED = "Account is disabled"
+REGISTRATION_CLOSED = "Registration is closed here; ask the operator for an account (taskyard user create)"
 
 KEY_USE_NOTED_EVERY = timedelta(minutes=1)
 
@@ -98,7 +99,11 @@ class Identity:
     async def register(
         self, *, email: str, password: str, full_name: str, tenant_name: str
     ) -> tuple[User, Tenant, Role]:
-        """A new user with a tenant of their own. Raises `Invalid`, `Conflict` EMAIL_TAKEN."""
+        """A new user with a tenant of their own. Raises `Invalid`, `Conflict` EMAIL_TAKEN, `Forbidden` where the
+        operator has closed registration.
+        """
+        if not self._rules.open_registration:
+            raise Forbidden(REGISTRATION_CLOSED)
         # Hashing costs; what cannot succeed is refused before.
         checked_email(email)
         checked_name(full_name, "full_name")

@@ -6,6 +6,7 @@ SQLite has one writer: writes of this process queue up on one connection (`BEGIN
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -134,6 +135,9 @@ def _passing(error: BaseException) -> bool:
     A restarting PostgreSQL says so in several ways, not all of which SQLAlchemy counts as a lost connection; the
     engine's own statements run past SQLAlchemy and raise as the driver does.
     """
+    if isinstance(error, OperationalError) and getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+        # SQLite's word for a wrong statement, which PostgreSQL and SQLAlchemy call something else.
+        return False
     if isinstance(error, PoolTimeout | OSError | OperationalError):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:

@@ -1,28 +1,17 @@
 """Bringing a database up to this version's schema. Migrations only go forward; a landed one is never edited."""
 
-from functools import cache
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.adapters.persistence.queries import Queries
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskyard.store.database import Database
 
 # Any number no other program locks; two processes that start at once must not migrate at once.
 _LOCK = 0x7A5C_1A4D
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
-    return config
+_MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 async def upgrade(database: Database) -> None:
@@ -41,21 +30,34 @@ async def upgrade(database: Database) -> None:
 
 
 async def pending(database: Database) -> bool:
-    """Whether the schema is older than this program or the engine in it."""
+    """Whether the schema is older than this program or the engine in it.
+
+    Asked at every start of every command, so it reads one row itself and leaves Alembic unloaded.
+    """
     async with database.read() as tx:
-        current = await tx.connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
-        if current != _head():
+        if await tx.connection.run_sync(_revision) != _head():
             return True
         return not tx.is_sqlite and await _engine_outdated(tx.connection)
 
 
-@cache
-def _head() -> str | None:
-    return ScriptDirectory.from_config(_config()).get_current_head()
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _head() -> str:
+    """Migrations are numbered in a row: the highest number is the head."""
+    return max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def _run(connection: Connection) -> None:
-    config = _config()
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 

@@ -1,6 +1,7 @@
 """`taskyard demo`: opens a yard in a temporary folder, plays the story, shows it, and leaves nothing behind."""
 
 import asyncio
+import signal
 import sys
 import tempfile
 import time
@@ -42,6 +43,8 @@ def demo(
     from taskyard.cli import logs
 
     logs.quiet()
+    # A demo that is killed politely cleans up as well.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     watched = sys.stdout.isatty() and not as_json
     pace = READERS_PAUSE if watched and not fast else 0.0
     began = time.monotonic()
