@@ -51,7 +51,7 @@ async def test_eight_workers_begin_each_of_500_executions_once(yard: Yard) -> No
 
     async def script(run: Run, output: Output) -> Outcome:
         del output
-        ran[getattr(run, "context")["execution"]["id"]] += 1
+        ran[run.context["execution"]["id"]] += 1
         return SUCCEEDED
 
     async with AsyncExitStack() as stack:

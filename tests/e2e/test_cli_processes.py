@@ -48,12 +48,15 @@ async def test_the_first_day_of_a_yard(processes: Processes, tmp_path: Path) -> 
     password = (await first.line(PASSWORD)).group(1)
     assert stat.S_IMODE((data / "secret_key").stat().st_mode) == 0o600
 
+    port = urls[0].rpartition(":")[2]
     run = processes.taskyard("jobs", "run", "hello", "--follow", "--data-dir", data)
-    assert await run.ended(START_SECONDS) == 0
-    assert "Hello from Taskyard, it is " in run.output()
-
     token = processes.taskyard("token", "--data-dir", data)
-    assert await token.ended(START_SECONDS) == 0
+    second = processes.taskyard("serve", "--port", port, "--data-dir", data)
+    assert [await each.ended(START_SECONDS) for each in (run, token, second)] == [0, 0, 1]
+    assert "Hello from Taskyard, it is " in run.output()
+    assert f"Port {port} on 127.0.0.1 is taken" in second.output()
+    assert "Traceback" not in second.output()
+
     async with httpx2.AsyncClient(base_url=urls[0], trust_env=False, timeout=START_SECONDS) as client:
         signed_in = await client.post(
             "/api/v1/auth/login", json={"email": "owner@taskyard.localhost", "password": password}
@@ -61,12 +64,6 @@ async def test_the_first_day_of_a_yard(processes: Processes, tmp_path: Path) -> 
         assert signed_in.status_code == 200, signed_in.text
         me = await client.get("/api/v1/users/me", headers={"Authorization": f"Bearer {token.output().strip()}"})
         assert me.json()["email"] == "owner@taskyard.localhost"
-
-    port = urls[0].rpartition(":")[2]
-    second = processes.taskyard("serve", "--port", port, "--data-dir", data)
-    assert await second.ended(START_SECONDS) == 1
-    assert f"Port {port} on 127.0.0.1 is taken" in second.output()
-    assert "Traceback" not in second.output()
 
     await _end_while_somebody_listens(first, urls[0], token.output().strip())
     assert first.output().count(password) == 1

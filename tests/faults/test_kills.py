@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from taskyard.store.database import Database
 from tests.faults.load import Load, lost, moment
 from tests.faults.members import LEASE_SECONDS, Members, integrity, working
-from tests.processes import Process, eventually
+from tests.processes import Process
 from tests.runtime.fixtures import ON_POSTGRES, ON_SQLITE
 from tests.runtime.yards import Yard
 
@@ -74,9 +74,7 @@ async def test_a_server_on_sqlite_is_killed_again_and_again(load: Load, members:
 
 
 @ON_POSTGRES
-async def test_workers_on_postgres_are_killed_again_and_again(
-    load: Load, members: Members, yard: Yard
-) -> None:
+async def test_workers_on_postgres_are_killed_again_and_again(load: Load, members: Members, yard: Yard) -> None:
     killed: Killed = {}
     stop = asyncio.Event()
     workers = [members.worker() for _ in range(3)]

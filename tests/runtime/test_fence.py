@@ -157,7 +157,7 @@ async def test_a_run_that_kills_its_workers_ends_after_its_attempts(yard: Yard) 
     (ident,) = await yard.run(await yard.job("hold", Kind.COMMAND, rerun_on_crash=True))
     for attempt in range(1, CRASH_ATTEMPTS + 1):
         async with hand(yard, keep_lease=False) as lost:
-            await eventually(lambda: lost.stage.running)  # noqa: B023  awaited within the turn
+            await eventually(lambda: lost.stage.running)
             await give_up(yard, lost)
         assert len(await yard.attempts(ident)) == min(attempt + 1, CRASH_ATTEMPTS)
     found = await yard.run_to_end(ident)
@@ -246,7 +246,7 @@ async def test_a_result_that_cannot_be_stored_ends_its_run_and_nobody_elses(yard
 
     async def script(run: Run, output: Output) -> Outcome:
         await meet.wait()
-        if getattr(run, "context")["job"]["name"] == "bad":
+        if run.context["job"]["name"] == "bad":
             return Outcome(SUCCEEDED.verdict, result={"not": object()})
         return SUCCEEDED
 

@@ -20,6 +20,7 @@ from taskyard.domain.jobs import Command, Job, Kind
 from taskyard.domain.rules import Rules
 from taskyard.domain.runs import CommandRun, HttpRun, Outcome, Output, Run, Runner, Stream, Verdict
 from taskyard.runtime.lease import Lease
+from taskyard.runtime.patience import patiently
 from taskyard.runtime.worker import Capacity, Worker
 from taskyard.services import accounts, calls, dispatch, jobs
 from taskyard.services.telemetry import Telemetry
@@ -140,8 +141,12 @@ class Yard:
 
     async def run(self, job: Job, count: int = 1) -> list[UUID]:
         """Queue `count` runs of `job`; their ids in order."""
-        async with self.database.write() as tx:
-            return [(await jobs.run_now(tx, self.actor, job.id)).id for _ in range(count)]
+
+        async def ask() -> list[UUID]:
+            async with self.database.write() as tx:
+                return [(await jobs.run_now(tx, self.actor, job.id)).id for _ in range(count)]
+
+        return await patiently(ask)
 
     async def enter(self, job: Job, **fields: Any) -> UUID:
         """Queue one execution of `job` with `fields` of its own, as the services do."""
@@ -173,16 +178,22 @@ class Yard:
             await jobs_store.advance(tx, [(job.id, at, None) for job in due])
 
     async def get(self, execution_id: UUID) -> Execution:
-        async with self.database.read() as tx:
-            found = await executions_store.get(tx, self.actor.tenant_id, execution_id)
+        async def read() -> Execution | None:
+            async with self.database.read() as tx:
+                return await executions_store.get(tx, self.actor.tenant_id, execution_id)
+
+        found = await patiently(read)
         assert found is not None
         return found
 
     async def attempts(self, run_id: UUID) -> list[Execution]:
         """All attempts of a run, the first one first."""
-        async with self.database.read() as tx:
-            found, _ = await executions_store.page(tx, self.actor.tenant_id, run_id=run_id)
-        return sorted(found, key=lambda each: each.attempt)
+
+        async def read() -> list[Execution]:
+            async with self.database.read() as tx:
+                return (await executions_store.page(tx, self.actor.tenant_id, run_id=run_id))[0]
+
+        return sorted(await patiently(read), key=lambda each: each.attempt)
 
     async def of_job(self, job: Job) -> list[Execution]:
         async with self.database.read() as tx:

@@ -67,8 +67,7 @@ async def round_of(yard: Yard, chance: random.Random) -> None:
     ids = [each.id for each in await active(yard)]
     chance.shuffle(ids)
     doing: list[Awaitable[object]] = [yard.fire(), yard.fire(), yard.reap(), yard.reap(), replay(yard)]
-    for number in range(5):
-        doing.append(work(yard, chance.sample(ids, len(ids)), chance, die=number == 0))
+    doing += [work(yard, chance.sample(ids, len(ids)), chance, die=number == 0) for number in range(5)]
     doing += [cancel(yard, ident) for ident in ids[:3]]
     doing += [clear(yard, chance.choice([Queue.NORMAL, Queue.HIGH]))]
     doing += [prioritise(yard, ids[3:], Queue.HIGH)]

@@ -170,3 +170,11 @@ def principal(person: Person, *, issuer: Issuer = Issuer.HOUSE, default: UUID | 
 def system(tenant_id: UUID) -> Actor:
     """The yard acting by itself in `tenant_id`: the clock, a worker, the reaper."""
     return Actor(tenant_id, Role.OWNER, frozenset(Permission), of_operator=True)
+
+
+VEIL = "***"
+
+
+def veiled(values: Mapping[str, str], actor: Actor) -> dict[str, str]:
+    """Values that may be keys (headers, query, environment): as they are for those who could have written them."""
+    return dict(values) if Permission.WRITE in actor.permissions else dict.fromkeys(values, VEIL)

@@ -21,16 +21,21 @@ class Shelf:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._gather: Gather[Sequence[Chunk], None] = Gather(self._store_all, size=64, pause=0.0)
+        self._gather: Gather[tuple[UUID | None, Sequence[Chunk]], None] = Gather(self._store_all, size=64, pause=0.0)
 
-    async def store(self, chunks: Sequence[Chunk]) -> None:
-        """Store one execution's chunks; waits out a database that is away."""
-        await self._gather(chunks)
+    async def store(self, worker_id: UUID | None, chunks: Sequence[Chunk]) -> None:
+        """Store one execution's chunks, if it still runs under `worker_id`; waits out a database that is away."""
+        await self._gather((worker_id, chunks))
 
-    async def _store_all(self, batches: Sequence[Sequence[Chunk]]) -> Sequence[None]:
+    async def _store_all(self, batches: Sequence[tuple[UUID | None, Sequence[Chunk]]]) -> Sequence[None]:
+        # All alike but for the moment after this process has taken a new name.
+        names = {worker_id for worker_id, _ in batches}
+
         async def attempt() -> None:
             async with self._database.write() as tx:
-                await outputs.append(tx, [chunk for batch in batches for chunk in batch])
+                for name in names:
+                    said = [chunk for worker_id, chunks in batches if worker_id == name for chunk in chunks]
+                    await outputs.append(tx, said, under=name)
 
         await patiently(attempt)
         return [None] * len(batches)
@@ -43,6 +48,7 @@ class Recorder:
         self._shelf = shelf
         self._execution_id: UUID = execution.id
         self._tenant_id: UUID = execution.tenant_id
+        self._worker_id = execution.worker_id
         self._position = 0
         self._pending: list[tuple[Stream, bytes]] = []
         self._pending_bytes = 0
@@ -75,7 +81,7 @@ class Recorder:
         async with self._turn:
             pending, self._pending, self._pending_bytes = self._pending, [], 0
             if pending:
-                await self._shelf.store(self._chunks(pending))
+                await self._shelf.store(self._worker_id, self._chunks(pending))
 
     def _chunks(self, pending: Sequence[tuple[Stream, bytes]]) -> list[Chunk]:
         """Neighbours of one stream joined, each with its place among all output."""

@@ -9,10 +9,12 @@ from uuid import UUID
 from taskyard.domain import templates
 from taskyard.domain.actors import Actor, Permission
 from taskyard.domain.errors import Conflict, Invalid, NotFound
+from taskyard.domain.events import Fact
 from taskyard.domain.ids import new_id
-from taskyard.domain.jobs import Call, Kind
+from taskyard.domain.jobs import Call, Job, Kind, facts
 from taskyard.domain.subscriptions import check_url
 from taskyard.domain.texts import check_text
+from taskyard.services import events
 from taskyard.store import calls as store
 from taskyard.store import jobs
 from taskyard.store.database import Tx
@@ -62,6 +64,7 @@ async def create(
         updated_at=tx.now,
     )
     await store.add(tx, _checked(call))
+    await _tell(tx, actor, job)
     return call
 
 
@@ -106,14 +109,23 @@ async def update(tx: Tx, actor: Actor, call_id: UUID, changes: Mapping[str, Any]
         raise Invalid(f"{field} cannot be changed", field=field)
     call = replace(await _found(tx, actor, call_id, lock=True), **changes, updated_at=tx.now)
     await store.put(tx, _checked(call))
+    await _tell(tx, actor, await jobs.get(tx, actor.tenant_id, call.job_id))
     return call
 
 
 async def delete(tx: Tx, actor: Actor, call_id: UUID) -> None:
     """Remove a call."""
     actor.require(Permission.WRITE)
-    _ = await get(tx, actor, call_id)
+    call = await get(tx, actor, call_id)
     await store.remove(tx, actor.tenant_id, call_id)
+    await _tell(tx, actor, await jobs.get(tx, actor.tenant_id, call.job_id))
+
+
+async def _tell(tx: Tx, actor: Actor, job: Job | None) -> None:
+    """A job's calls are part of it: changing them changes the job."""
+    if job is not None:
+        data = facts(job) | {"changed": ["calls"]}
+        await events.append(tx, [Fact(job.tenant_id, "job.updated", data, job_id=job.id, actor=actor.name)])
 
 
 def _checked(call: Call) -> Call:

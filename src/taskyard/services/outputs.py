@@ -8,6 +8,7 @@ from taskyard.domain.actors import Actor
 from taskyard.domain.executions import ACTIVE, Status
 from taskyard.domain.hints import OutputAppended
 from taskyard.services import executions
+from taskyard.store import executions as running
 from taskyard.store import outputs as store
 from taskyard.store.database import Tx
 from taskyard.store.outputs import Chunk
@@ -34,10 +35,17 @@ class Extent:
     ended: bool
 
 
-async def append(tx: Tx, chunks: Sequence[Chunk]) -> None:
-    """Store what executions have printed. A chunk's place is its offset: stored twice, it breaks the primary key."""
-    await store.add(tx, chunks)
-    for execution_id in {chunk.execution_id for chunk in chunks}:
+async def append(tx: Tx, chunks: Sequence[Chunk], *, under: UUID | None = None) -> None:
+    """Store what executions have printed. A chunk's place is its offset: stored twice, it breaks the primary key.
+
+    `under` is the worker that says so: what it says of executions that are no longer its own is dropped.
+    """
+    accepted = chunks
+    if under is not None:
+        own = await running.own(tx, under, {chunk.execution_id for chunk in chunks})
+        accepted = [chunk for chunk in chunks if chunk.execution_id in own]
+    await store.add(tx, accepted)
+    for execution_id in {chunk.execution_id for chunk in accepted}:
         tx.hint(OutputAppended(execution_id))
 
 

@@ -84,12 +84,14 @@ async def get(tx: Tx, tenant_id: UUID, execution_id: UUID, *, lock: bool = False
 async def begin(tx: Tx, execution_ids: Sequence[UUID], worker_id: UUID) -> list[Execution]:
     """Make queued executions running under `worker_id`; those held, paused or no longer queued are left out."""
     paused = select(queues.c.name).where(queues.c.paused_at.is_not(None))
+    # Locked in the order of ids like everywhere else, or this and a cancellation of many could wait for each other.
+    ready = (executions.c.status == Status.QUEUED.value, executions.c.held.is_(false()))
+    ordered = select(executions.c.id).where(executions.c.id.in_(execution_ids), *ready).order_by(executions.c.id)
     query = (
         update(executions)
         .where(
-            executions.c.id.in_(execution_ids),
-            executions.c.status == Status.QUEUED.value,
-            executions.c.held.is_(false()),
+            executions.c.id.in_(execution_ids if tx.is_sqlite else ordered.with_for_update()),
+            *ready,
             executions.c.queue.not_in(paused),
         )
         .values(status=Status.RUNNING.value, worker_id=worker_id, started_at=tx.now)
@@ -159,6 +161,16 @@ async def lock_running(tx: Tx, worker_id: UUID, execution_ids: Sequence[UUID]) -
     )
     rows = await tx.connection.execute(query.order_by(executions.c.id).with_for_update())
     return [Held(*row) for row in rows]
+
+
+async def own(tx: Tx, worker_id: UUID, execution_ids: Iterable[UUID]) -> set[UUID]:
+    """Which of the executions still run under `worker_id`, kept so until the end of the transaction."""
+    query = select(executions.c.id).where(
+        executions.c.id.in_(list(execution_ids)),
+        executions.c.worker_id == worker_id,
+        executions.c.status == Status.RUNNING.value,
+    )
+    return set((await tx.connection.execute(query.with_for_update(read=True))).scalars())
 
 
 _FINISH = (

@@ -6,9 +6,9 @@ from typing import Any
 from taskyard.adapters.http.client import HttpClients
 from taskyard.adapters.http.exchange import Exchange, exchange, outcome_of, report
 from taskyard.adapters.http.request import Request, build_request
-from taskyard.domain.templates import render
 from taskyard.domain.errors import Invalid
 from taskyard.domain.runs import MAX_KEPT_RESPONSE_BYTES, Cause, HttpCall, HttpRun, Outcome, Output, Stream
+from taskyard.domain.templates import render
 
 
 def _prepare(call: HttpCall, context: Mapping[str, Any]) -> Request:

@@ -46,6 +46,8 @@ EXPOSED_HEADERS = (
     "X-RateLimit-Remaining",
     "X-RateLimit-Reset",
     "X-RateLimit-Window",
+    "X-Next-Offset",
+    "X-Output-Complete",
     HEADER,
 )
 

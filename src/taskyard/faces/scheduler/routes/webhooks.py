@@ -20,7 +20,7 @@ async def create_webhook(yard: TheYard, caller: Caller, body: schemas.WebhookCre
     """Create a webhook for a job; a job calls its webhooks in the order in which they were made."""
     async with yard.database.write() as tx:
         actor = await access.of_job(tx, caller, body.job_id)
-        return translate.webhook(await calls.create(tx, actor, **body.model_dump()))
+        return translate.webhook(await calls.create(tx, actor, **body.model_dump()), actor)
 
 
 @router.get("/{webhook_id}", responses=answers(400, 403, 404))
@@ -28,7 +28,7 @@ async def get_webhook(yard: TheYard, caller: Caller, webhook_id: UUID) -> schema
     """Get a webhook by ID."""
     async with yard.database.read() as tx:
         actor = await access.of_call(tx, caller, webhook_id)
-        return translate.webhook(await calls.get(tx, actor, webhook_id))
+        return translate.webhook(await calls.get(tx, actor, webhook_id), actor)
 
 
 @router.put("/{webhook_id}", responses=answers(400, 403, 404, 413))
@@ -38,7 +38,8 @@ async def update_webhook(
     """Update a webhook."""
     async with yard.database.write() as tx:
         actor = await access.of_call(tx, caller, webhook_id)
-        return translate.webhook(await calls.update(tx, actor, webhook_id, body.model_dump(exclude_unset=True)))
+        changed = await calls.update(tx, actor, webhook_id, body.model_dump(exclude_unset=True))
+        return translate.webhook(changed, actor)
 
 
 @router.delete("/{webhook_id}", status_code=204, responses=answers(400, 403, 404))

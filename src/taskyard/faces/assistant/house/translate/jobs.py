@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from taskyard.domain import cron, jobs
-from taskyard.domain.actors import Actor, Permission
+from taskyard.domain.actors import Actor, veiled
 from taskyard.domain.errors import Invalid
 from taskyard.domain.jobs import Command, Kind
 from taskyard.domain.queues import Queue
@@ -15,7 +15,6 @@ from taskyard.domain.rules import Rules
 from taskyard.faces.assistant.house.schemas import calls as call_schemas
 from taskyard.faces.assistant.house.schemas import jobs as schemas
 
-MASK = "***"
 COMMAND_FAILURES = frozenset({"exit_code", "timeout"})
 """What a command job that asks for retries is retried on unless it says so itself."""
 UNMADE = UUID(int=0)
@@ -88,7 +87,7 @@ def _command(found: Command, actor: Actor) -> schemas.CommandShown:
     return schemas.CommandShown(
         line=found.line,
         working_directory=found.working_directory,
-        environment=_secrets(found.environment, actor),
+        environment=veiled(found.environment, actor),
     )
 
 
@@ -103,13 +102,6 @@ def _retry_shown(found: RetryPolicy) -> schemas.RetryShown:
     )
 
 
-def _secrets(found: Mapping[str, str], actor: Actor) -> dict[str, str]:
-    """Values that may be keys: for those who could have written them, and masked for others."""
-    if Permission.WRITE in actor.permissions:
-        return dict(found)
-    return dict.fromkeys(found, MASK)
-
-
 def call(found: jobs.Call, actor: Actor) -> call_schemas.Call:
     """A stored call, as far as `actor` may see its secrets."""
     return call_schemas.Call(
@@ -118,8 +110,8 @@ def call(found: jobs.Call, actor: Actor) -> call_schemas.Call:
         position=found.position,
         url=found.url,
         method=found.method,
-        headers=None if found.headers is None else _secrets(found.headers, actor),
-        query_params=None if found.query_params is None else dict(found.query_params),
+        headers=None if found.headers is None else veiled(found.headers, actor),
+        query_params=None if found.query_params is None else veiled(found.query_params, actor),
         body_template=found.body_template,
         created_at=found.created_at,
         updated_at=found.updated_at,
