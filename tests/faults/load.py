@@ -79,7 +79,7 @@ class Load:
         )
         return await jobs.create(tx, self.yard.actor, blank), marker
 
-    async def over(self, timeout: float = 30) -> list[Execution]:
+    async def over(self, timeout: float = 90) -> list[Execution]:
         """Wait until all that was asked for has ended; all executions, oldest first."""
 
         async def look() -> bool:

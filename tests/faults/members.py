@@ -41,7 +41,7 @@ class Members:
 
 async def working(process: Process) -> None:
     """Wait until a worker says that it works."""
-    await process.line("Taskyard works", timeout=30)
+    await process.line("Taskyard works", timeout=90)
 
 
 def integrity(path: Path) -> str:

@@ -1,6 +1,7 @@
 """Leases and the fence: who was given up for lost writes nothing, and what ran there goes on elsewhere or ends."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from taskyard.runtime.worker import Capacity
 from taskyard.services import attempts, workers
 from taskyard.services.attempts import Finished
 from tests.processes import eventually
-from tests.runtime.yards import SUCCEEDED, Hand, Stage, Yard, hand, statuses
+from tests.runtime.yards import SUCCEEDED, Hand, Stage, Yard, hand, name_of, statuses
 
 pytestmark = pytest.mark.anyio
 
@@ -45,15 +46,9 @@ async def test_another_attempt_of_the_same_worker_is_fenced_too(yard: Yard) -> N
         await eventually(lambda: one.stage.running)
         begun = await yard.get(ident)
         async with yard.database.write() as tx:
-            other = [Finished(replaced(begun, attempt=begun.attempt + 1), SUCCEEDED)]
+            other = [Finished(replace(begun, attempt=begun.attempt + 1), SUCCEEDED)]
             assert await attempts.finish(tx, yard.rules, one.lease.id, other) == set()
         assert (await yard.get(ident)).status is Status.RUNNING
-
-
-def replaced(execution: attempts.Execution, *, attempt: int) -> attempts.Execution:
-    from dataclasses import replace
-
-    return replace(execution, attempt=attempt)
 
 
 async def test_a_worker_given_up_for_lost_stops_its_runs_and_goes_on_under_a_new_name(yard: Yard) -> None:
@@ -246,7 +241,7 @@ async def test_a_result_that_cannot_be_stored_ends_its_run_and_nobody_elses(yard
 
     async def script(run: Run, output: Output) -> Outcome:
         await meet.wait()
-        if run.context["job"]["name"] == "bad":
+        if name_of(run) == "bad":
             return Outcome(SUCCEEDED.verdict, result={"not": object()})
         return SUCCEEDED
 

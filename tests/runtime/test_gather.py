@@ -1,4 +1,4 @@
-"""Group commit: every item is answered with its own answer, in few batches, and an error is everybody's of its batch."""
+"""Group commit: every item is answered with its own answer, in few batches; errors stay in their batch."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from taskyard.runtime.gather import Gather
+from tests.processes import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -49,8 +50,7 @@ async def test_what_comes_while_a_batch_is_served_makes_the_next_one() -> None:
     served.gate.clear()
     gather = Gather(served, pause=0)
     first = asyncio.create_task(gather(1))
-    while not served.batches:
-        await asyncio.sleep(0)
+    await eventually(lambda: served.batches)
     others = [asyncio.create_task(gather(item)) for item in (2, 3, 4)]
     await asyncio.sleep(0)
     served.gate.set()
@@ -73,8 +73,7 @@ async def test_one_who_gives_up_waiting_does_not_spoil_the_batch() -> None:
     served.gate.clear()
     gather = Gather(served, pause=0)
     tasks = [asyncio.create_task(gather(item)) for item in (1, 2, 3)]
-    while not served.batches:
-        await asyncio.sleep(0)
+    await eventually(lambda: served.batches)
     tasks[1].cancel()
     await asyncio.sleep(0)
     served.gate.set()

@@ -1,7 +1,6 @@
-"""Output on its way to the store: same bytes, in order, without gaps, in small pieces, and never faster than it is stored."""
+"""Output on its way to the store: same bytes, in order, without gaps, in small pieces, as fast as it is stored."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from itertools import pairwise
 from random import Random
 from uuid import UUID
@@ -21,9 +20,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def recorder(yard: Yard) -> AsyncGenerator[Recorder]:
+async def recorder(yard: Yard) -> Recorder:
     ident = await yard.enter(await yard.job("a"))
-    yield Recorder(Shelf(yard.database), await yard.get(ident))
+    return Recorder(Shelf(yard.database), await yard.get(ident))
 
 
 async def stored(yard: Yard, recorder: Recorder) -> list[Chunk]:

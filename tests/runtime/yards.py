@@ -4,7 +4,7 @@ Only the outside world is faked (what a run does); database, engine, services an
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from taskyard.domain.hints import Bus, Hint
 from taskyard.domain.ids import new_id
 from taskyard.domain.jobs import Command, Job, Kind
 from taskyard.domain.rules import Rules
-from taskyard.domain.runs import CommandRun, HttpRun, Outcome, Output, Run, Runner, Stream, Verdict
+from taskyard.domain.runs import CommandRun, HttpRun, Outcome, Output, Run, Runner, Verdict
 from taskyard.runtime.lease import Lease
 from taskyard.runtime.patience import patiently
 from taskyard.runtime.worker import Capacity, Worker
@@ -312,24 +312,14 @@ async def open_yard(url: str, rules: Rules = RULES) -> AsyncGenerator[Yard]:
 
 
 @contextmanager
-def background(*loops: Awaitable[None]) -> Generator[list["asyncio.Future[None]"]]:
+def background(*loops: Coroutine[Any, Any, None]) -> Generator[None]:
     """Loops that run within the block."""
-    tasks = [asyncio.ensure_future(loop) for loop in loops]
+    tasks = [asyncio.create_task(loop) for loop in loops]
     try:
-        yield tasks
+        yield
     finally:
         for task in tasks:
             task.cancel()
-
-
-class Noted(Output):
-    """An output that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.written: list[tuple[Stream, bytes]] = []
-
-    async def write(self, stream: Stream, data: bytes) -> None:
-        self.written.append((stream, data))
 
 
 def statuses(of: Iterable[Execution]) -> list[Status]:

@@ -29,7 +29,7 @@ def tell(
         return
     lines = _first_day(settings, urls, opened)
     if sys.stdout.isatty():
-        _panel(lines, opened.password)
+        _between_rules(lines, opened.password)
     else:
         screen.say("\n".join(lines))
     _warn(exposed=exposed)
@@ -57,8 +57,9 @@ def _first_day(settings: "Settings", urls: Sequence[str], opened: "Opened") -> l
     ]
 
 
-def _panel(lines: Sequence[str], password: str | None) -> None:
-    from rich.panel import Panel
+def _between_rules(lines: Sequence[str], password: str | None) -> None:
+    """For a terminal. Nothing stands beside the lines, so that commands can be copied however long they are."""
+    from rich.rule import Rule
     from rich.text import Text
 
     body = Text("\n".join(lines))
@@ -66,7 +67,10 @@ def _panel(lines: Sequence[str], password: str | None) -> None:
     body.highlight_regex(r"(?m)^  (taskyard|curl) .*$", "green")
     if password:
         body.highlight_words([password], "bold yellow")
-    screen.console().print(Panel(body, border_style="cyan", expand=False, padding=(1, 2)))
+    console = screen.console()
+    console.print(Rule(style="cyan"))
+    console.print(body, soft_wrap=True)
+    console.print(Rule(style="cyan"))
 
 
 def _tell_json(settings: "Settings", urls: Sequence[str], doing: str, opened: "Opened | None") -> None:
