@@ -1,6 +1,6 @@
 """Fixtures of the black-box tests: one yard for each database, shared by all of them, and its callers."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -13,7 +13,7 @@ from tests.servers import PostgresServer, RedisServer, run_apart
 
 
 @contextmanager
-def _peaceful_yard(folder: Path, **settings: str) -> Iterator[Yard]:
+def _peaceful_yard(folder: Path, **settings: str) -> Generator[Yard]:
     """A yard that ends in good order, and in which nothing unexpected has happened."""
     with open_yard(folder, **settings) as opened:
         yield opened

@@ -2,7 +2,7 @@
 
 import ssl
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,7 +65,7 @@ class Yard:
 
 
 @contextmanager
-def open_yard(folder: Path, **settings: str) -> Iterator[Yard]:
+def open_yard(folder: Path, **settings: str) -> Generator[Yard]:
     """`taskyard serve` on a free port, with data in `folder`, until the block is left."""
     processes = Processes(folder)
     try:
