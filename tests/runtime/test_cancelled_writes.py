@@ -6,16 +6,18 @@ from random import Random
 import pytest
 
 from taskyard.services import events
+from tests.runtime.fixtures import ON_SQLITE
 from tests.runtime.yards import Yard
 
 pytestmark = pytest.mark.anyio
 
 
+@ON_SQLITE  # PostgreSQL rolls back by itself when a connection is dropped; on SQLite all share one connection
 async def test_cancelled_transactions_leave_nothing_behind_and_hold_nothing(yard: Yard) -> None:
     random = Random(11)
     job = await yard.job("a")
     kept = 0
-    for _ in range(150):
+    for _ in range(80):
         task = asyncio.create_task(yard.run(job))
         for _ in range(random.randrange(60)):
             await asyncio.sleep(0)

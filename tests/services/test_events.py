@@ -91,7 +91,7 @@ async def test_hints_are_told_after_the_commit_and_only_then(yard: Yard) -> None
 
 
 async def test_history_is_chosen_by_type_and_job(yard: Yard) -> None:
-    one, other = await yard.http_job(), await yard.http_job()
+    one, other = await yard.job(), await yard.job()
     await yard.end((await yard.run_now(one)).id)
     async with yard.database.read() as tx:
 
