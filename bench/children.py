@@ -73,6 +73,12 @@ class Child:
 
 
 @functools.cache
+def _logs() -> Path:
+    """Where error output goes; removed at the latest when all is over."""
+    return new_folder("taskyard-bench-logs-")
+
+
+@functools.cache
 def _compiled_once() -> dict[str, str]:
     """Where Python is told to keep no byte code, a folder for it: contestants start many times."""
     if not sys.dont_write_bytecode:
@@ -83,7 +89,7 @@ def _compiled_once() -> dict[str, str]:
 @contextmanager
 def child(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> Generator[Child]:
     """`python -m MODULE ARGUMENTS`, running within the block; it inherits no setting of Taskyard."""
-    descriptor, name = tempfile.mkstemp(prefix="taskyard-bench-", suffix=".log")
+    descriptor, name = tempfile.mkstemp(suffix=".log", dir=_logs())
     with os.fdopen(descriptor, "w") as errors:
         popen = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],

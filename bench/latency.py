@@ -149,6 +149,6 @@ def _report(ours: Sequence[Contestant], peer: Contestant, limits: Sequence[Conte
     head = ("milliseconds", "", "p50", "p95", "p99", "max", "Celery's p50 / this", "Celery's p99 / this", "CPU µs each")
     title = (
         f"### Latency: {scale.trigger_rate:g} triggers a second for {scale.trigger_seconds:g} s, "
-        f"{scale.rounds} rounds together"
+        f"rounds, taken together: {scale.rounds}"
     )
     return "\n\n".join((title, figures.table(head, rows)))

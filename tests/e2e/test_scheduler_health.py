@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
+from tests.adapters.receiver import Receiver, answer
 from tests.e2e.yard import JOB, PREFIX, SHARED_YARD, Caller, Yard, calling, moment, open_yard, outside_token, refused
 from tests.processes import eventually
 from tests.servers import PostgresServer, RedisServer
@@ -24,7 +25,7 @@ async def test_e13_health(served: Yard) -> None:
         for path in ("/health", "/health/", f"{PREFIX}/health"):
             answer = await nobody.http.get(path)
             assert answer.status_code == 200
-            assert answer.json().items() >= {"status": "healthy", "service": "scheduler"}.items()
+            assert answer.json() == answer.json() | {"status": "healthy", "service": "scheduler"}
         assert answer.json() == {"status": "healthy", "service": "scheduler"}
 
 
@@ -76,15 +77,27 @@ async def test_e15_metrics(caller: Caller) -> None:
     assert await numbers(caller)
 
 
+async def test_e15_success_rate_and_average(owner: Caller, called: Receiver) -> None:
+    """D3-E15: a success and a failure, and what `numbers` computes of them."""
+    before = (await numbers(owner))["executions"]
+    await owner.over(await owner.run(called.url("/")))
+    await owner.over(await owner.run(called.on("/gone", answer(404))))
+    after = (await numbers(owner))["executions"]
+    # The yard's sample job may run in between.
+    assert after["success"] > before["success"]
+    assert after["dead_letter"] == before["dead_letter"] + 1
+    assert after["avg_duration_ms"] > 0
+
+
 async def test_e15_metrics_for_prometheus(owner: Caller, outsider: Caller) -> None:
     """RULINGS §5 D3: the same numbers as text. What is the whole yard's is for its operator."""
     whose = {"account_id": outsider.account}
     await outsider.job()
     await outsider.over(await outsider.run(enabled=False))
     for kind, parse in (("text/plain", prometheus), ("application/openmetrics-text", openmetrics)):
-        answer = await outsider.http.get("/metrics", params=whose, headers={"Accept": kind})
-        assert answer.headers["Content-Type"].startswith(kind)
-        families = {family.name: family for family in parse(answer.text)}
+        page = await outsider.http.get("/metrics", params=whose, headers={"Accept": kind})
+        assert page.headers["Content-Type"].startswith(kind)
+        families = {family.name: family for family in parse(page.text)}
         jobs = {sample.labels["enabled"]: sample.value for sample in families["taskyard_jobs"].samples}
         assert jobs == {"true": 1, "false": 1}
         ended = {sample.labels["status"]: sample.value for sample in families["taskyard_executions"].samples}
