@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from taskyard.domain.errors import Unavailable
 from taskyard.domain.hints import Hint
+from taskyard.store import sqlite_driver
 from taskyard.store.vault import Vault
 
 _log = logging.getLogger(__name__)
@@ -156,7 +157,8 @@ def _postgres_engine(url: str) -> AsyncEngine:
 
 
 def _sqlite_engine(url: str, begin: str, size: int) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=30)
+    address = make_url(url).set(drivername=sqlite_driver.DRIVER)
+    engine = create_async_engine(address, pool_size=size, max_overflow=0, pool_timeout=30)
 
     def on_connect(connection: Any, _record: object) -> None:
         # The driver would begin transactions by itself, and too late for IMMEDIATE to matter.

@@ -1,0 +1,109 @@
+"""aiosqlite for SQLAlchemy with one trip to the connection's thread per statement.
+
+SQLAlchemy's own adapter makes four: open a cursor, execute, fetch, close. Each is a queue, a wake-up of the thread and
+a wake-up of the event loop, which cost more than the statement itself. All our results are small and read whole, so
+nothing is lost by fetching them at once.
+"""
+
+# The adapter's parts are private to SQLAlchemy and aiosqlite, whose versions the lock file pins.
+# pyright: reportPrivateUsage=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+import sqlite3
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.aiosqlite import (
+    AsyncAdapt_aiosqlite_connection,
+    AsyncAdapt_aiosqlite_cursor,
+    AsyncAdapt_aiosqlite_dbapi,
+    SQLiteDialect_aiosqlite,
+)
+from sqlalchemy.util.concurrency import await_
+
+DRIVER = "sqlite+onetrip"
+
+
+@dataclass(slots=True)
+class _Result:
+    """What a statement left behind."""
+
+    description: Any = None
+    rowcount: int = -1
+    lastrowid: int | None = None
+    arraysize: int = 1
+    rows: list[Any] = field(default_factory=list[Any])
+
+
+def _execute(connection: sqlite3.Connection, operation: str, parameters: Any, *, many: bool) -> _Result:
+    """In the connection's thread: the whole life of a cursor."""
+    cursor = connection.cursor()
+    try:
+        if many:
+            cursor.executemany(operation, parameters)
+        else:
+            cursor.execute(operation, parameters)
+        rows = cursor.fetchall() if cursor.description else []
+        return _Result(cursor.description, cursor.rowcount, cursor.lastrowid, rows=rows)
+    finally:
+        cursor.close()
+
+
+class _Cursor(AsyncAdapt_aiosqlite_cursor):
+    __slots__ = ()
+
+    _awaitable_cursor_close = False
+
+    def __init__(self, adapt_connection: Any) -> None:
+        self._adapt_connection = adapt_connection
+        self._connection = adapt_connection._connection
+        self._cursor: Any = _Result()
+        self._soft_closed_memoized: Any = {}
+        self._rows = deque()
+
+    def close(self) -> None:
+        self._rows.clear()
+
+    async def _execute_async(self, operation: Any, parameters: Any) -> Any:
+        await self._trip(operation, () if parameters is None else parameters, many=False)
+
+    async def _executemany_async(self, operation: Any, seq_of_parameters: Any) -> Any:
+        await self._trip(operation, seq_of_parameters, many=True)
+
+    async def _trip(self, operation: Any, parameters: Any, *, many: bool) -> None:
+        async with self._adapt_connection._execute_mutex:
+            driver: Any = self._connection
+            result = await driver._execute(_execute, driver._conn, operation, parameters, many=many)
+            self._cursor = result
+            self._rows = deque(result.rows)
+
+
+class _Connection(AsyncAdapt_aiosqlite_connection):
+    __slots__ = ()
+
+    _cursor_cls = _Cursor
+
+
+class _Dbapi(AsyncAdapt_aiosqlite_dbapi):
+    def connect(self, *arg: Any, **kw: Any) -> _Connection:
+        connection = self.aiosqlite.connect(*arg, **kw)
+        # A process that forgot to close its database must still be able to end.
+        connection._thread.daemon = True
+        return _Connection(self, await_(connection))
+
+
+class OneTripDialect(SQLiteDialect_aiosqlite):
+    """The dialect behind `DRIVER`."""
+
+    driver = "onetrip"
+    supports_statement_cache = True
+    supports_server_side_cursors = False
+
+    @classmethod
+    def import_dbapi(cls) -> _Dbapi:
+        """The adapter of this module over aiosqlite."""
+        return _Dbapi(__import__("aiosqlite"), sqlite3)
+
+
+registry.register("sqlite.onetrip", __name__, OneTripDialect.__name__)
