@@ -20,7 +20,8 @@ from taskyard.domain.jobs import Job, Kind, retry_policy
 from taskyard.domain.rules import Rules
 from taskyard.domain.runs import Cause, Outcome, Run, Verdict
 from taskyard.services import deliveries, dispatch
-from taskyard.store import calls, executions, jobs, subscriptions, tenants, workers
+from taskyard.store import attempts as store
+from taskyard.store import calls, jobs, subscriptions, tenants, workers
 from taskyard.store.database import Tx
 from taskyard.store.queue import tickets
 
@@ -58,10 +59,10 @@ async def begin(tx: Tx, rules: Rules, worker_id: UUID, execution_ids: Sequence[U
     A worker that was given up for lost and does not know it yet begins nothing: nobody would look after it.
     """
     if not await workers.hold(tx, worker_id):
-        return Beginning([], await executions.still_queued(tx, execution_ids))
-    begun = await executions.begin(tx, execution_ids, worker_id)
+        return Beginning([], await store.still_queued(tx, execution_ids))
+    begun = await store.begin(tx, execution_ids, worker_id)
     left = set(execution_ids).difference(execution.id for execution in begun)
-    put_back = await executions.still_queued(tx, list(left)) if left else set[UUID]()
+    put_back = await store.still_queued(tx, list(left)) if left else set[UUID]()
     planned = await _plans(tx, rules, begun)
     await dispatch.tell(tx, [dispatch.fact(execution) for execution in begun])
     return Beginning(planned, put_back)
@@ -93,8 +94,9 @@ async def finish(tx: Tx, rules: Rules, worker_id: UUID, results: Sequence[Finish
     executions ended under another's hand, and writes nothing.
     """
     said = {result.execution.id: result for result in results}
-    serial = await jobs.lock_serial(tx, _job_ids([result.execution for result in results]))
-    fence = await executions.lock_running(tx, worker_id, list(said))
+    known = await jobs.by_ids(tx, _job_ids([result.execution for result in results]))
+    serial = await jobs.lock_serial(tx, known.values())
+    fence = await store.lock_running(tx, worker_id, list(said))
     accepted = [said[held.id] for held in fence if held.attempt == said[held.id].execution.attempt]
     asked = {held.id: held for held in fence}
     ends = [
@@ -108,7 +110,7 @@ async def finish(tx: Tx, rules: Rules, worker_id: UUID, results: Sequence[Finish
         )
         for result in accepted
     ]
-    await _end(tx, rules, ends, serial)
+    await _end(tx, rules, ends, known, serial)
     return {result.execution.id for result in accepted}
 
 
@@ -129,7 +131,7 @@ async def reissue(tx: Tx) -> int:
     Every execution is enqueued in the transaction that makes it, so this finds nothing unless the engine's table was
     damaged, cleared by hand, or lost rows in a way nobody thought of.
     """
-    overdue = await executions.overdue(tx, tx.now - OVERDUE, SWEEP)
+    overdue = await store.overdue(tx, tx.now - OVERDUE, SWEEP)
     return await tickets.reissue(tx, [ticket(execution) for execution in overdue])
 
 
@@ -147,11 +149,12 @@ async def retire(tx: Tx, rules: Rules, worker_id: UUID) -> None:
 async def _abandon(
     tx: Tx, rules: Rules, worker_ids: Sequence[UUID], why: str, execution_ids: Sequence[UUID] | None = None
 ) -> int:
-    seen = [each for lost in worker_ids for each in await executions.running_under(tx, lost, execution_ids, lock=False)]
-    serial = await jobs.lock_serial(tx, _job_ids(seen))
-    orphans = [each for lost in worker_ids for each in await executions.running_under(tx, lost, execution_ids)]
+    seen = [each for lost in worker_ids for each in await store.running_under(tx, lost, execution_ids, lock=False)]
+    known = await jobs.by_ids(tx, _job_ids(seen))
+    serial = await jobs.lock_serial(tx, known.values())
+    orphans = [each for lost in worker_ids for each in await store.running_under(tx, lost, execution_ids)]
     outcome = Outcome(Verdict.FAILED, Cause.WORKER_LOST, why)
-    await _end(tx, rules, [(orphan, outcome) for orphan in orphans], serial)
+    await _end(tx, rules, [(orphan, outcome) for orphan in orphans], known, serial)
     return len(orphans)
 
 
@@ -159,11 +162,16 @@ def _job_ids(of: Sequence[Execution]) -> set[UUID]:
     return {execution.job_id for execution in of if execution.job_id}
 
 
-async def _end(tx: Tx, rules: Rules, ends: Sequence[tuple[Execution, Outcome]], serial: set[UUID]) -> None:
+async def _end(
+    tx: Tx,
+    rules: Rules,
+    ends: Sequence[tuple[Execution, Outcome]],
+    known_jobs: Mapping[UUID, Job],
+    serial: set[UUID],
+) -> None:
     """Decide and write the endings of locked executions, with the retries and releases that follow from them."""
     if not ends:
         return
-    known_jobs = await jobs.by_ids(tx, _job_ids([execution for execution, _ in ends]))
     ended: list[Execution] = []
     retries: list[Execution] = []
     for execution, outcome in ends:
@@ -171,7 +179,7 @@ async def _end(tx: Tx, rules: Rules, ends: Sequence[tuple[Execution, Outcome]], 
         ended.append(over)
         if again is not None:
             retries.append(again)
-    await executions.finish(tx, ended)
+    await store.finish(tx, ended)
     retrying = {retry.run_id: retry for retry in retries}
     facts = [_told_ending(execution, retrying.get(execution.run_id)) for execution in ended]
     facts += await dispatch.enter(tx, retries)

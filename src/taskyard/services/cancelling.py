@@ -8,7 +8,7 @@ from taskyard.domain.events import Fact
 from taskyard.domain.executions import Execution, Status
 from taskyard.domain.hints import CancelRequested, OutputAppended
 from taskyard.services import dispatch
-from taskyard.store import executions
+from taskyard.store import attempts, executions
 from taskyard.store.database import Tx
 from taskyard.store.queue import tickets
 
@@ -34,7 +34,7 @@ async def end_waiting(tx: Tx, waiting: Sequence[Execution], reason: str | None, 
         replace(execution, status=Status.CANCELLED, held=False, reason=reason, finished_at=tx.now)
         for execution in waiting
     ]
-    await executions.finish(tx, ended)
+    await attempts.finish(tx, ended)
     await tickets.withdraw(tx, [execution.id for execution in ended])
     for execution in ended:
         tx.hint(OutputAppended(execution.id))

@@ -55,7 +55,7 @@ async def cancel(tx: Tx, actor: Actor, execution_id: UUID, reason: str | None = 
     found = await get(tx, actor, execution_id)
     if found.status not in ACTIVE:
         raise Conflict(f"The execution is over: {found.status.value}", code="EXECUTION_OVER")
-    serial = await jobs.lock_serial(tx, [found.job_id] if found.job_id else [])
+    serial = await jobs.lock_serial(tx, (await jobs.by_ids(tx, [found.job_id] if found.job_id else [])).values())
     told = await cancelling.stop(
         tx, actor.tenant_id, [execution_id], reason or f"cancelled by {actor.name}", actor.name
     )

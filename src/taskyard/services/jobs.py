@@ -126,7 +126,7 @@ async def delete(tx: Tx, actor: Actor, job_id: UUID) -> None:
 
 async def run_now(tx: Tx, actor: Actor, job_id: UUID) -> Execution:
     """Queue one run at once, whatever the schedule, the switch and the overlap policy say."""
-    job = await _found(tx, actor, job_id, lock=True)
+    job = await _found(tx, actor, job_id)
     _require_change(actor, job)
     ident = new_id()
     execution = Execution(
@@ -143,8 +143,10 @@ async def run_now(tx: Tx, actor: Actor, job_id: UUID) -> Execution:
         available_at=tx.now,
         requested_by=actor.user_id,
     )
+    told = await dispatch.enter(tx, [execution], actor.name)
+    # Late, since from here on other changes of the job wait.
     await store.touch_last_run(tx, job.id, tx.now)
-    await dispatch.tell(tx, await dispatch.enter(tx, [execution], actor.name))
+    await dispatch.tell(tx, told)
     return execution
 
 

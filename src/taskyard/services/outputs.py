@@ -8,7 +8,7 @@ from taskyard.domain.actors import Actor
 from taskyard.domain.executions import ACTIVE, Status
 from taskyard.domain.hints import OutputAppended
 from taskyard.services import executions
-from taskyard.store import executions as running
+from taskyard.store import attempts
 from taskyard.store import outputs as store
 from taskyard.store.database import Tx
 from taskyard.store.outputs import Chunk
@@ -42,7 +42,7 @@ async def append(tx: Tx, chunks: Sequence[Chunk], *, under: UUID | None = None) 
     """
     accepted = chunks
     if under is not None:
-        own = await running.own(tx, under, {chunk.execution_id for chunk in chunks})
+        own = await attempts.own(tx, under, {chunk.execution_id for chunk in chunks})
         accepted = [chunk for chunk in chunks if chunk.execution_id in own]
     await store.add(tx, accepted)
     for execution_id in {chunk.execution_id for chunk in accepted}:

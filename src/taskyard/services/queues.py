@@ -49,7 +49,8 @@ async def clear(tx: Tx, actor: Actor, queue: Queue) -> int:
     cleared = 0
     told: list[Fact] = []
     reason = f"queue {queue.value} was cleared by {actor.name}"
-    serial = await jobs.lock_serial(tx, await executions.jobs_waiting(tx, actor.tenant_id, queue))
+    waiting_jobs = await jobs.by_ids(tx, await executions.jobs_waiting(tx, actor.tenant_id, queue))
+    serial = await jobs.lock_serial(tx, waiting_jobs.values())
     while waiting := await executions.queued(tx, tenant_id=actor.tenant_id, queue=queue, limit=_BATCH):
         told += await cancelling.end_waiting(tx, waiting, reason, actor.name)
         cleared += len(waiting)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from taskyard.domain.ids import new_id
-from taskyard.store import executions, workers
+from taskyard.store import attempts, executions, workers
 from taskyard.store.database import Tx
 from taskyard.store.workers import WorkerRow
 
@@ -31,7 +31,7 @@ async def end(tx: Tx, worker_id: UUID, reason: str) -> None:
 
 async def running(tx: Tx, worker_id: UUID) -> set[UUID]:
     """Which executions run under `worker_id`, as far as the database knows."""
-    return await executions.ids_running_under(tx, worker_id)
+    return await attempts.ids_running_under(tx, worker_id)
 
 
 async def alive(tx: Tx) -> list[WorkerRow]:

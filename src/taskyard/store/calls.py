@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, update
 
 from taskyard.domain.jobs import Call
 from taskyard.store.database import Tx
@@ -65,13 +65,17 @@ async def remove_of_job(tx: Tx, tenant_id: UUID, job_id: UUID) -> None:
     await tx.connection.execute(delete(calls).where(calls.c.tenant_id == tenant_id, calls.c.job_id == job_id))
 
 
+_OF_JOBS = (
+    select(calls).where(calls.c.job_id.in_(bindparam("ids", expanding=True))).order_by(calls.c.job_id, calls.c.position)
+)
+
+
 async def of_jobs(tx: Tx, job_ids: Iterable[UUID]) -> dict[UUID, list[Call]]:
     """The calls of each job, in order of creation."""
     wanted = list(set(job_ids))
     found: dict[UUID, list[Call]] = {job_id: [] for job_id in wanted}
     if wanted:
-        query = select(calls).where(calls.c.job_id.in_(wanted)).order_by(calls.c.job_id, calls.c.position)
-        for row in (await tx.connection.execute(query)).mappings():
+        for row in (await tx.connection.execute(_OF_JOBS, {"ids": wanted})).mappings():
             found[row["job_id"]].append(_call(tx, row))
     return found
 

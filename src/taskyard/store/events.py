@@ -6,10 +6,11 @@ writers of one tenant take turns for the short end of their transactions.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, func, insert, select
+from sqlalchemy import RowMapping, bindparam, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from taskyard.domain.events import Event
@@ -17,16 +18,23 @@ from taskyard.store.database import Tx
 from taskyard.store.tables import event_counters, events
 
 
+def _take_numbers(dialect: ModuleType) -> Any:
+    taken = dialect.insert(event_counters).values(tenant_id=bindparam("tenant"), seq=bindparam("count"))
+    raised = {"seq": event_counters.c.seq + taken.excluded.seq}
+    return taken.on_conflict_do_update(index_elements=["tenant_id"], set_=raised).returning(event_counters.c.seq)
+
+
+_TAKE_ON_SQLITE = _take_numbers(sqlite)
+_TAKE_ON_POSTGRESQL = _take_numbers(postgresql)
+
+
 async def take_numbers(tx: Tx, tenant_id: UUID, count: int) -> int:
     """Reserve `count` consecutive numbers for the tenant; the answer is the first."""
-    dialect = sqlite if tx.is_sqlite else postgresql
-    taken = (
-        dialect.insert(event_counters)
-        .values(tenant_id=tenant_id, seq=count)
-        .on_conflict_do_update(index_elements=["tenant_id"], set_={"seq": event_counters.c.seq + count})
-        .returning(event_counters.c.seq)
-    )
-    return (await tx.connection.execute(taken)).scalar_one() - count + 1
+    statement = _TAKE_ON_SQLITE if tx.is_sqlite else _TAKE_ON_POSTGRESQL
+    return (await tx.connection.execute(statement, {"tenant": tenant_id, "count": count})).scalar_one() - count + 1
+
+
+_ADD = insert(events)
 
 
 async def add(tx: Tx, added: Sequence[Event]) -> None:
@@ -46,7 +54,7 @@ async def add(tx: Tx, added: Sequence[Event]) -> None:
         for event in added
     ]
     if rows:
-        await tx.connection.execute(insert(events), rows)
+        await tx.connection.execute(_ADD, rows)
 
 
 async def after(

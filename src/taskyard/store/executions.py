@@ -1,7 +1,6 @@
 """Executions at rest. The statements that change a status name the status they expect: compare and set."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,9 +10,7 @@ from sqlalchemy import (
     RowMapping,
     Select,
     and_,
-    bindparam,
     delete,
-    false,
     func,
     insert,
     literal,
@@ -26,7 +23,7 @@ from taskyard.domain.jobs import Kind
 from taskyard.domain.queues import Queue
 from taskyard.store.columns import Moment
 from taskyard.store.database import Tx
-from taskyard.store.tables import executions, queues
+from taskyard.store.tables import executions
 
 _ACTIVE = executions.c.status.in_((Status.QUEUED.value, Status.RUNNING.value))
 _NO_SPEC = "{}"
@@ -59,7 +56,8 @@ def _row(tx: Tx, execution: Execution) -> dict[str, Any]:
     }
 
 
-def _execution(tx: Tx, row: RowMapping) -> Execution:
+def execution_of(tx: Tx, row: RowMapping) -> Execution:
+    """The execution in a row of its table."""
     facts = dict(row)
     facts["kind"] = Kind(row["kind"])
     facts["trigger"] = Trigger(row["trigger"])
@@ -78,144 +76,7 @@ async def add(tx: Tx, added: Sequence[Execution]) -> None:
 async def get(tx: Tx, tenant_id: UUID, execution_id: UUID, *, lock: bool = False) -> Execution | None:
     """The tenant's execution, locked until the end of the transaction when asked."""
     query = select(executions).where(executions.c.tenant_id == tenant_id, executions.c.id == execution_id)
-    return next(iter(await _fetch(tx, query.with_for_update() if lock else query)), None)
-
-
-async def begin(tx: Tx, execution_ids: Sequence[UUID], worker_id: UUID) -> list[Execution]:
-    """Make queued executions running under `worker_id`; those held, paused or no longer queued are left out."""
-    paused = select(queues.c.name).where(queues.c.paused_at.is_not(None))
-    # Locked in the order of ids like everywhere else, or this and a cancellation of many could wait for each other.
-    ready = (executions.c.status == Status.QUEUED.value, executions.c.held.is_(false()))
-    ordered = select(executions.c.id).where(executions.c.id.in_(execution_ids), *ready).order_by(executions.c.id)
-    query = (
-        update(executions)
-        .where(
-            executions.c.id.in_(execution_ids if tx.is_sqlite else ordered.with_for_update()),
-            *ready,
-            executions.c.queue.not_in(paused),
-        )
-        .values(status=Status.RUNNING.value, worker_id=worker_id, started_at=tx.now)
-        .returning(executions)
-    )
-    return [_execution(tx, row) for row in (await tx.connection.execute(query)).mappings()]
-
-
-async def still_queued(tx: Tx, execution_ids: Sequence[UUID]) -> set[UUID]:
-    """Which of the executions wait for the engine."""
-    query = select(executions.c.id).where(
-        executions.c.id.in_(execution_ids), executions.c.status == Status.QUEUED.value, executions.c.held.is_(false())
-    )
-    return set((await tx.connection.execute(query)).scalars())
-
-
-async def overdue(tx: Tx, before: datetime, limit: int) -> list[Execution]:
-    """Executions that could have begun before `before` and have not."""
-    query = (
-        select(executions)
-        .where(
-            executions.c.status == Status.QUEUED.value,
-            executions.c.held.is_(false()),
-            executions.c.available_at < before,
-        )
-        .order_by(executions.c.id)
-        .limit(limit)
-    )
-    return await _fetch(tx, query)
-
-
-async def running_under(
-    tx: Tx, worker_id: UUID, execution_ids: Sequence[UUID] | None = None, *, lock: bool = True
-) -> list[Execution]:
-    """All (or those named) that runs under `worker_id`, for those who take over from it."""
-    query = select(executions).where(executions.c.worker_id == worker_id, executions.c.status == Status.RUNNING.value)
-    if execution_ids is not None:
-        query = query.where(executions.c.id.in_(execution_ids))
-    query = query.order_by(executions.c.id)
-    return await _fetch(tx, query.with_for_update() if lock else query)
-
-
-async def ids_running_under(tx: Tx, worker_id: UUID) -> set[UUID]:
-    """The ids of all that runs under `worker_id`."""
-    query = select(executions.c.id).where(
-        executions.c.worker_id == worker_id, executions.c.status == Status.RUNNING.value
-    )
-    return set((await tx.connection.execute(query)).scalars())
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What may have changed of an execution while its worker ran it."""
-
-    id: UUID
-    attempt: int
-    cancel_requested_at: datetime | None
-    reason: str | None
-
-
-async def lock_running(tx: Tx, worker_id: UUID, execution_ids: Sequence[UUID]) -> list[Held]:
-    """Which of the executions still run under `worker_id`, locked: the fence its results have to pass."""
-    query = select(executions.c.id, executions.c.attempt, executions.c.cancel_requested_at, executions.c.reason).where(
-        executions.c.id.in_(execution_ids),
-        executions.c.worker_id == worker_id,
-        executions.c.status == Status.RUNNING.value,
-    )
-    rows = await tx.connection.execute(query.order_by(executions.c.id).with_for_update())
-    return [Held(*row) for row in rows]
-
-
-async def own(tx: Tx, worker_id: UUID, execution_ids: Iterable[UUID]) -> set[UUID]:
-    """Which of the executions still run under `worker_id`, kept so until the end of the transaction."""
-    query = select(executions.c.id).where(
-        executions.c.id.in_(list(execution_ids)),
-        executions.c.worker_id == worker_id,
-        executions.c.status == Status.RUNNING.value,
-    )
-    return set((await tx.connection.execute(query.with_for_update(read=True))).scalars())
-
-
-_FINISH = (
-    update(executions)
-    .where(executions.c.id == bindparam("execution_id"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "status",
-                "held",
-                "dead",
-                "finished_at",
-                "duration_ms",
-                "reason",
-                "error",
-                "response_code",
-                "exit_code",
-                "result",
-            )
-        }
-    )
-)
-
-
-async def finish(tx: Tx, ended: Sequence[Execution]) -> None:
-    """Write the endings of executions this transaction has locked."""
-    rows = [
-        {
-            "execution_id": execution.id,
-            "status": execution.status.value,
-            "held": False,
-            "dead": execution.dead,
-            "finished_at": execution.finished_at,
-            "duration_ms": execution.duration_ms,
-            "reason": execution.reason,
-            "error": execution.error,
-            "response_code": execution.response_code,
-            "exit_code": execution.exit_code,
-            "result": dict(execution.result),
-        }
-        for execution in ended
-    ]
-    if rows:
-        await tx.connection.execute(_FINISH, rows)
+    return next(iter(await fetch(tx, query.with_for_update() if lock else query)), None)
 
 
 async def active_of_jobs(tx: Tx, job_ids: Iterable[UUID]) -> dict[UUID, list[UUID]]:
@@ -235,7 +96,7 @@ async def to_release(tx: Tx, job_ids: Iterable[UUID]) -> list[Execution]:
     query = select(executions).where(_ACTIVE, executions.c.job_id.in_(wanted)).order_by(executions.c.id)
     oldest: dict[UUID | None, Execution] = {}
     busy: set[UUID | None] = set()
-    for execution in await _fetch(tx, query):
+    for execution in await fetch(tx, query):
         if execution.held:
             oldest.setdefault(execution.job_id, execution)
         else:
@@ -296,7 +157,7 @@ async def queued(
     if ids is not None:
         chosen.append(executions.c.id.in_(ids))
     query = select(executions).where(*chosen).order_by(executions.c.id).limit(limit)
-    return await _fetch(tx, query.with_for_update())
+    return await fetch(tx, query.with_for_update())
 
 
 async def set_priority(tx: Tx, execution_ids: Sequence[UUID], queue: Queue, priority: int) -> None:
@@ -336,7 +197,7 @@ async def page(
         chosen.append(executions.c.status == status.value)
     total = (await tx.connection.execute(select(func.count()).select_from(executions).where(*chosen))).scalar_one()
     query = select(executions).where(and_(*chosen)).order_by(executions.c.id.desc()).offset(skip).limit(limit)
-    return await _fetch(tx, query), total
+    return await fetch(tx, query), total
 
 
 async def bury(tx: Tx, execution_ids: Sequence[UUID]) -> set[UUID]:
@@ -362,5 +223,6 @@ async def prune(tx: Tx, before: datetime, limit: int) -> int:
     return (await tx.connection.execute(delete(executions).where(executions.c.id.in_(old)))).rowcount
 
 
-async def _fetch(tx: Tx, query: Select[Any]) -> list[Execution]:
-    return [_execution(tx, row) for row in (await tx.connection.execute(query)).mappings()]
+async def fetch(tx: Tx, query: Select[Any]) -> list[Execution]:
+    """The executions that `query`, a selection of whole rows, finds."""
+    return [execution_of(tx, row) for row in (await tx.connection.execute(query)).mappings()]

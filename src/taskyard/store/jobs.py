@@ -88,26 +88,30 @@ async def tenant_of(tx: Tx, job_id: UUID) -> UUID | None:
     return (await tx.connection.execute(select(jobs.c.tenant_id).where(jobs.c.id == job_id))).scalar()
 
 
+_BY_IDS = select(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+_LOCK_SERIAL = (
+    select(jobs.c.id).where(jobs.c.id.in_(bindparam("ids", expanding=True))).order_by(jobs.c.id).with_for_update()
+)
+
+
 async def by_ids(tx: Tx, job_ids: Iterable[UUID]) -> dict[UUID, Job]:
     """Jobs of any tenant, for the worker that is about to run or end their executions."""
     wanted = list(set(job_ids))
     if not wanted:
         return {}
-    rows = (await tx.connection.execute(select(jobs).where(jobs.c.id.in_(wanted)))).mappings()
+    rows = (await tx.connection.execute(_BY_IDS, {"ids": wanted})).mappings()
     return {row["id"]: _job(tx, row) for row in rows}
 
 
-async def lock_serial(tx: Tx, job_ids: Iterable[UUID]) -> set[UUID]:
+async def lock_serial(tx: Tx, known: Iterable[Job]) -> set[UUID]:
     """Lock those of the jobs that run one execution at a time, so that who ends and who enters take turns.
 
     Taken before any lock on executions; everything that decides about held executions takes it first.
     """
-    wanted = list(set(job_ids))
+    wanted = [job.id for job in known if job.overlap in (Overlap.QUEUE, Overlap.CANCEL_PREVIOUS)]
     if not wanted:
         return set()
-    serial = (Overlap.QUEUE.value, Overlap.CANCEL_PREVIOUS.value)
-    query = select(jobs.c.id).where(jobs.c.id.in_(wanted), jobs.c.overlap.in_(serial)).order_by(jobs.c.id)
-    return set((await tx.connection.execute(query.with_for_update())).scalars())
+    return set((await tx.connection.execute(_LOCK_SERIAL, {"ids": wanted})).scalars())
 
 
 async def remove(tx: Tx, tenant_id: UUID, job_id: UUID) -> None:

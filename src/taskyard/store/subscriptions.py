@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, update
 
 from taskyard.domain.subscriptions import Subscription
 from taskyard.store.database import Tx
@@ -78,12 +78,16 @@ async def by_ids(tx: Tx, ids: Iterable[UUID], *, lock: bool = False) -> dict[UUI
     return {row["id"]: _subscription(tx, row) for row in rows}
 
 
+_WANTING = (
+    select(subscriptions.c.tenant_id, subscriptions.c.id, subscriptions.c.event_types)
+    .where(subscriptions.c.tenant_id.in_(bindparam("ids", expanding=True)), subscriptions.c.is_active)
+    .order_by(subscriptions.c.id)
+)
+
+
 async def wanting(tx: Tx, tenant_ids: Iterable[UUID]) -> dict[UUID, list[tuple[UUID, tuple[str, ...]]]]:
     """Per tenant, the active subscriptions and the event types they want."""
-    query = select(subscriptions.c.tenant_id, subscriptions.c.id, subscriptions.c.event_types).where(
-        subscriptions.c.tenant_id.in_(list(tenant_ids)), subscriptions.c.is_active
-    )
     found: dict[UUID, list[tuple[UUID, tuple[str, ...]]]] = {}
-    for tenant_id, ident, types in await tx.connection.execute(query.order_by(subscriptions.c.id)):
+    for tenant_id, ident, types in await tx.connection.execute(_WANTING, {"ids": list(tenant_ids)}):
         found.setdefault(tenant_id, []).append((ident, tuple(types)))
     return found

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import RowMapping, bindparam, select, update
 
 from taskyard.domain.actors import Member, Membership, Role, Tenant
 from taskyard.store.database import Tx
@@ -31,10 +31,13 @@ async def get(tx: Tx, tenant_id: UUID) -> Tenant | None:
     return None if row is None else tenant_of(row)
 
 
+_BY_IDS = select(*TENANT).where(tenants.c.id.in_(bindparam("ids", expanding=True)))
+
+
 async def by_ids(tx: Tx, tenant_ids: Iterable[UUID]) -> dict[UUID, Tenant]:
     """The tenants with those ids, for the worker that is about to run their executions."""
-    query = select(*TENANT).where(tenants.c.id.in_(list(tenant_ids)))
-    found = [tenant_of(row) for row in (await tx.connection.execute(query)).mappings()]
+    rows = (await tx.connection.execute(_BY_IDS, {"ids": list(tenant_ids)})).mappings()
+    found = [tenant_of(row) for row in rows]
     return {tenant.id: tenant for tenant in found}
 
 

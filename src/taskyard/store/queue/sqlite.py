@@ -32,7 +32,6 @@ _CLAIMABLE = """
     AND (status = 'queued' OR (status = 'picked' AND heartbeat < :stale))
 """
 _ANY_CLAIMABLE = _listing(f"SELECT 1 FROM pgqueuer WHERE {_CLAIMABLE} LIMIT 1", "entrypoints")  # noqa: S608
-_HELD_BY = text("SELECT count(*) FROM pgqueuer WHERE status = 'picked' AND queue_manager_id = :manager")
 # Two ordered index scans joined, so that a long backlog is never sorted.
 _CLAIM = _listing(
     """
@@ -47,7 +46,9 @@ _CLAIM = _listing(
             UNION ALL
             SELECT id, priority FROM pgqueuer
             WHERE status = 'picked' AND heartbeat < :stale AND entrypoint IN :stale_entrypoints
-        ) ORDER BY priority DESC, id LIMIT :size
+        ) ORDER BY priority DESC, id LIMIT min(:size, max(0, :cap - (
+            SELECT count(*) FROM pgqueuer WHERE status = 'picked' AND queue_manager_id = :manager
+        )))
     )
     RETURNING id, priority, created, updated, heartbeat, execute_after, entrypoint, payload, attempts
     """,
@@ -64,8 +65,8 @@ _QUEUED = _listing(
     "SELECT count(*) FROM pgqueuer WHERE status = 'queued' AND entrypoint IN :entrypoints", "entrypoints"
 )
 _READY = _listing(
-    "SELECT count(*) FROM (SELECT 1 FROM pgqueuer WHERE status = 'queued' AND entrypoint IN :entrypoints "
-    "AND execute_after <= :now LIMIT 1)",
+    "SELECT EXISTS (SELECT 1 FROM pgqueuer WHERE status = 'queued' AND entrypoint IN :entrypoints "
+    "AND execute_after <= :now)",
     "entrypoints",
 )
 _SOONEST = _listing(
@@ -73,6 +74,7 @@ _SOONEST = _listing(
     "AND execute_after > :now",
     "entrypoints",
 )
+_NO_CAP = 2**31
 
 
 class Wakeups(InMemoryDriver):
@@ -91,6 +93,7 @@ class SqliteRepository:
         self._database = database
         self.driver = Wakeups()
         self.qbe = QueryBuilderEnvironment()
+        self._woken = False
 
     async def dequeue(
         self,
@@ -101,17 +104,18 @@ class SqliteRepository:
         heartbeat_timeout: timedelta,
     ) -> list[models.Job]:
         """Claim up to `batch_size` rows, best priority first, then oldest; stale claims compete with fresh ones."""
+        woken, self._woken = self._woken, False
         names = [str(name) for name in entrypoints]
+        if not names:
+            return []
         now = self._now()
         facts = {"entrypoints": names, "now": now, "stale": now - heartbeat_timeout // timedelta(microseconds=1)}
-        if not names or not await self._count(_ANY_CLAIMABLE, facts):
+        # Asking first spares the others the write lock; a wake-up has answered already.
+        if not woken and not await self._count(_ANY_CLAIMABLE, facts):
             return []
+        cap = _NO_CAP if global_concurrency_limit is None else global_concurrency_limit
+        facts |= {"manager": str(queue_manager_id), "size": batch_size, "cap": cap, "stale_entrypoints": names}
         async with self._database.write() as tx:
-            held = (await tx.connection.execute(_HELD_BY, {"manager": str(queue_manager_id)})).scalar_one()
-            size = min(batch_size, (global_concurrency_limit or batch_size + held) - held)
-            if size <= 0:
-                return []
-            facts |= {"manager": str(queue_manager_id), "size": size, "stale_entrypoints": names}
             rows = (await tx.connection.execute(_CLAIM, facts)).mappings().all()
         claimed = [_job(row, queue_manager_id) for row in rows]
         return sorted(claimed, key=lambda job: (-job.priority, job.id))
@@ -147,8 +151,7 @@ class SqliteRepository:
     async def next_deferred_eta(self, entrypoints: list[QueueEntrypoint]) -> timedelta | None:
         """How long until the next delayed row is ready."""
         now = self._now()
-        async with self._database.read() as tx:
-            soonest = (await tx.connection.execute(_SOONEST, {"entrypoints": list(entrypoints), "now": now})).scalar()
+        soonest = await self._database.ask(_SOONEST, {"entrypoints": list(entrypoints), "now": now})
         return None if soonest is None else timedelta(microseconds=soonest - now)
 
     async def aggregate_logs(self) -> None:
@@ -178,8 +181,7 @@ class SqliteRepository:
         return to_micros(self._database.clock())
 
     async def _count(self, statement: TextClause, facts: dict[str, Any]) -> int:
-        async with self._database.read() as tx:
-            return int((await tx.connection.execute(statement, facts)).scalar() or 0)
+        return int(await self._database.ask(statement, facts) or 0)
 
     async def _write(self, statement: TextClause, facts: dict[str, Any]) -> None:
         async with self._database.write() as tx:
@@ -188,6 +190,7 @@ class SqliteRepository:
     def wake(self, hints: Sequence[Hint]) -> None:
         """Let the engine look at once when a commit brought work."""
         if any(isinstance(hint, WorkQueued) for hint in hints):
+            self._woken = True
             self._tell({"type": "table_changed_event", "operation": "insert", "table": "pgqueuer"})
 
     def _tell(self, event: dict[str, Any]) -> None:
