@@ -40,3 +40,12 @@ async def test_jobs_and_executions_are_counted_without_deliveries_and_other_tena
     assert (mine.success_rate, mine.executions.average_ms) == (50.0, 2000.0)
     bobs = await read(yard, yard.bob)
     assert (bobs.jobs_total, bobs.executions.by_status) == (1, {"queued": 1})
+
+
+async def test_the_numbers_of_several_accounts_are_added_up(yard: Yard) -> None:
+    await yard.http_job()
+    await yard.run_now(await yard.http_job(yard.bob), yard.bob)
+    async with yard.database.read() as tx:
+        both = await metrics.read(tx, yard.alice, yard.bob)
+    assert both.jobs_total == 2
+    assert both.executions.by_status == {"queued": 1}

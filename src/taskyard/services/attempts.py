@@ -22,6 +22,7 @@ from taskyard.domain.runs import Cause, Outcome, Run, Verdict
 from taskyard.services import deliveries, dispatch
 from taskyard.store import attempts as store
 from taskyard.store import calls, jobs, subscriptions, tenants, workers
+from taskyard.store.attempts import Held
 from taskyard.store.database import Tx
 from taskyard.store.queue import tickets
 
@@ -97,21 +98,17 @@ async def finish(tx: Tx, rules: Rules, worker_id: UUID, results: Sequence[Finish
     known = await jobs.by_ids(tx, _job_ids([result.execution for result in results]))
     serial = await jobs.lock_serial(tx, known.values())
     fence = await store.lock_running(tx, worker_id, list(said))
-    accepted = [said[held.id] for held in fence if held.attempt == said[held.id].execution.attempt]
-    asked = {held.id: held for held in fence}
-    ends = [
-        (
-            replace(
-                result.execution,
-                cancel_requested_at=asked[result.execution.id].cancel_requested_at,
-                reason=asked[result.execution.id].reason,
-            ),
-            result.outcome,
-        )
-        for result in accepted
-    ]
+    accepted = [held for held in fence if held.attempt == said[held.id].execution.attempt]
+    ends = [(_as_held(said[held.id].execution, held), said[held.id].outcome) for held in accepted]
     await _end(tx, rules, ends, known, serial)
-    return {result.execution.id for result in accepted}
+    return {held.id for held in accepted}
+
+
+def _as_held(execution: Execution, held: Held) -> Execution:
+    """The execution as its worker knows it, with what others may have asked meanwhile."""
+    if held.cancel_requested_at is None:
+        return execution
+    return replace(execution, cancel_requested_at=held.cancel_requested_at, reason=held.reason)
 
 
 async def reap(tx: Tx, rules: Rules, reaper_id: UUID | None = None) -> int:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from taskyard.domain.actors import Actor, Permission
 from taskyard.domain.executions import Status
@@ -14,7 +13,7 @@ from taskyard.store.statistics import ExecutionCounts
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """One tenant's jobs and executions, and the queues of the whole yard."""
+    """The jobs and executions of one or more tenants, and the queues of the whole yard."""
 
     at: datetime
     jobs_total: int
@@ -29,18 +28,16 @@ class Metrics:
         return round(100 * self.executions.by_status.get(Status.SUCCESS.value, 0) / total, 1) if total else 0.0
 
 
-async def read(tx: Tx, actor: Actor) -> Metrics:
-    """The numbers of the actor's tenant."""
-    actor.require(Permission.READ)
-    return await _of(tx, actor.tenant_id)
-
-
-async def _of(tx: Tx, tenant_id: UUID) -> Metrics:
-    total, enabled = await jobs.counts(tx, tenant_id)
+async def read(tx: Tx, *actors: Actor) -> Metrics:
+    """The numbers of the actors' tenants, added up."""
+    for actor in actors:
+        actor.require(Permission.READ)
+    tenant_ids = [actor.tenant_id for actor in actors]
+    total, enabled = await jobs.counts(tx, tenant_ids)
     return Metrics(
         at=tx.now,
         jobs_total=total,
         jobs_enabled=enabled,
-        executions=await statistics.of_executions(tx, tenant_id),
+        executions=await statistics.of_executions(tx, tenant_ids),
         queues=await queue_states.states(tx),
     )

@@ -173,8 +173,8 @@ async def touch_last_run(tx: Tx, job_id: UUID, at: datetime) -> None:
     await tx.connection.execute(update(jobs).where(jobs.c.id == job_id).values(last_run_at=at))
 
 
-async def counts(tx: Tx, tenant_id: UUID) -> tuple[int, int]:
-    """How many jobs the tenant has, and how many of them are enabled."""
-    query = select(func.count(), func.count().filter(jobs.c.enabled)).where(jobs.c.tenant_id == tenant_id)
+async def counts(tx: Tx, tenant_ids: Sequence[UUID]) -> tuple[int, int]:
+    """How many jobs the tenants have, and how many of them are enabled."""
+    query = select(func.count(), func.count().filter(jobs.c.enabled)).where(jobs.c.tenant_id.in_(tenant_ids))
     total, enabled = (await tx.connection.execute(query)).one()
     return total, enabled

@@ -1,5 +1,6 @@
 """Counts and averages that are shown, not decided upon."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,7 +14,7 @@ from taskyard.store.tables import executions, login_sessions, revoked_tokens
 
 @dataclass(frozen=True, slots=True)
 class ExecutionCounts:
-    """How many executions a tenant has in each status, and how long those that ran took on average."""
+    """How many executions some tenants have in each status, and how long those that ran took on average."""
 
     by_status: dict[str, int]
     average_ms: float
@@ -24,9 +25,9 @@ class ExecutionCounts:
         return sum(self.by_status.values())
 
 
-async def of_executions(tx: Tx, tenant_id: UUID) -> ExecutionCounts:
-    """The tenant's counts; deliveries are not work of the tenant's own and are left out."""
-    mine = (executions.c.tenant_id == tenant_id, executions.c.kind != Kind.DELIVERY.value)
+async def of_executions(tx: Tx, tenant_ids: Sequence[UUID]) -> ExecutionCounts:
+    """The tenants' counts; deliveries are not work of a tenant's own and are left out."""
+    mine = (executions.c.tenant_id.in_(tenant_ids), executions.c.kind != Kind.DELIVERY.value)
     query = select(executions.c.status, func.count()).where(*mine).group_by(executions.c.status)
     by_status = {row[0]: int(row[1]) for row in await tx.connection.execute(query)}
     average = select(func.avg(executions.c.duration_ms)).where(*mine, executions.c.duration_ms.is_not(None))

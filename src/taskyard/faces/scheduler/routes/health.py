@@ -56,14 +56,17 @@ async def scheduler_metrics(
     yard: TheYard,
     caller: Caller,
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
-    account_id: Annotated[UUID | None, Query(description="UUID of the account; the caller's own by default")] = None,
+    account_id: Annotated[UUID | None, Query(description="UUID of the account; all of the caller's by default")] = None,
 ) -> schemas.Metrics | Response:
-    """Scheduler metrics of an account; in Prometheus' form when `Accept` asks for text/plain or openmetrics."""
-    actor = caller.default if account_id is None else caller.within(account_id)
+    """Scheduler metrics of an account, or of all the caller has; in Prometheus' form when `Accept` asks for text/plain
+    or openmetrics.
+    """
+    actors = list(caller.actors.values()) if account_id is None else [caller.within(account_id)]
+    of_operator = any(actor.of_operator for actor in actors)
     async with yard.database.read() as tx:
-        found = await metrics.read(tx, actor)
+        found = await metrics.read(tx, *actors)
     if prometheus.is_asked_for(accept or ""):
         # What is the whole yard's is for its operator.
-        process = yard.telemetry.registry if actor.of_operator else None
-        return prometheus.exposition(found, accept or "", process, queues=actor.of_operator)
+        process = yard.telemetry.registry if of_operator else None
+        return prometheus.exposition(found, accept or "", process, queues=of_operator)
     return translate.numbers(found)
