@@ -59,8 +59,6 @@ async def begin(tx: Tx, rules: Rules, worker_id: UUID, execution_ids: Sequence[U
 
     A worker that was given up for lost and does not know it yet begins nothing: nobody would look after it.
     """
-    if not await workers.hold(tx, worker_id):
-        return Beginning([], await store.still_queued(tx, execution_ids))
     begun = await store.begin(tx, execution_ids, worker_id)
     left = set(execution_ids).difference(execution.id for execution in begun)
     put_back = await store.still_queued(tx, list(left)) if left else set[UUID]()

@@ -122,8 +122,8 @@ async def delete(tx: Tx, actor: Actor, call_id: UUID) -> None:
 
 
 async def _tell(tx: Tx, actor: Actor, job: Job | None) -> None:
-    """A job's calls are part of it: changing them changes the job."""
-    if job is not None:
+    """A job's calls are part of it: changing them changes the job, making them along with it is its making."""
+    if job is not None and job.created_at != tx.now:
         data = facts(job) | {"changed": ["calls"]}
         await events.append(tx, [Fact(job.tenant_id, "job.updated", data, job_id=job.id, actor=actor.name)])
 

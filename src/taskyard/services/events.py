@@ -24,15 +24,18 @@ async def append(tx: Tx, facts: Sequence[Fact]) -> list[Event]:
     Call it as late as possible in the transaction: from here on other writers of the same tenant wait.
     """
     appended: list[Event] = []
+    heard: set[UUID] = set()
     # In the order of ids, so that two transactions with several tenants cannot wait for each other.
     for tenant_id in sorted({fact.tenant_id for fact in facts}):
         mine = [fact for fact in facts if fact.tenant_id == tenant_id]
-        first = await store.take_numbers(tx, tenant_id, len(mine))
+        first, is_heard = await store.take_numbers(tx, tenant_id, len(mine))
+        if is_heard:
+            heard.add(tenant_id)
         appended += [_numbered(tx, fact, first + place) for place, fact in enumerate(mine)]
         tx.hint(EventsAppended(tenant_id, first + len(mine) - 1))
     await store.add(tx, appended)
-    if appended:
-        await _deliver(tx, appended)
+    if heard:
+        await _deliver(tx, [event for event in appended if event.tenant_id in heard])
     return appended
 
 

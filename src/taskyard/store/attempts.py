@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, false, select, update
+from sqlalchemy import bindparam, exists, false, select, update
 
 from taskyard.domain.executions import Execution, Status
 from taskyard.store.database import Tx
 from taskyard.store.executions import execution_of, fetch
-from taskyard.store.tables import executions, queues
+from taskyard.store.tables import executions, queues, workers
 
 _NAMED = executions.c.id.in_(bindparam("ids", expanding=True))
 _READY = (executions.c.status == Status.QUEUED.value, executions.c.held.is_(false()))
@@ -22,7 +22,17 @@ _UNDER = (executions.c.worker_id == bindparam("worker"), executions.c.status == 
 
 _BEGIN = (
     update(executions)
-    .where(*_READY, executions.c.queue.not_in(select(queues.c.name).where(queues.c.paused_at.is_not(None))))
+    .where(
+        *_READY,
+        executions.c.queue.not_in(select(queues.c.name).where(queues.c.paused_at.is_not(None))),
+        # Kept alive until the end of the transaction: what a lost worker began, nobody would look after.
+        exists(
+            select(workers.c.id)
+            .where(workers.c.id == bindparam("worker"), workers.c.ended_at.is_(None))
+            # The weakest lock that a reaper's conflicts with, so that the renewal of the lease goes on beside it.
+            .with_for_update(read=True, key_share=True)
+        ),
+    )
     .values(status=Status.RUNNING.value, worker_id=bindparam("worker"), started_at=bindparam("now"))
     .returning(executions)
 )

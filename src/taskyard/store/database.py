@@ -73,8 +73,12 @@ class Database:
         self.clock = clock
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self._listeners: list[Callable[[Sequence[Hint]], None]] = []
-        self._reader = _sqlite_engine(url, "BEGIN", POOL_SIZE) if self.is_sqlite else _postgres_engine(url)
-        self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE", 1) if self.is_sqlite else self._reader
+        self._standing: AsyncConnection | None = None
+        if self.is_sqlite:
+            self._reader = _sqlite_engine(url, "BEGIN", POOL_SIZE, prompt=False)
+            self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE", 1, prompt=True)
+        else:
+            self._reader = self._writer = _postgres_engine(url)
         self._write_turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.is_sqlite else nullcontext()
 
     @contextmanager
@@ -104,13 +108,28 @@ class Database:
     async def write(self) -> AsyncGenerator[Tx]:
         """All or nothing: commits at the end of the block, rolls back when it raises."""
         with _spoken_plainly():
-            async with self._write_turn, self._writer.begin() as connection:
+            async with self._write_turn, self._writing() as connection:
                 tx = Tx(connection, self.vault, self.clock())
                 yield tx
         self._tell(tuple(tx.hints))
 
+    @asynccontextmanager
+    async def _writing(self) -> AsyncGenerator[AsyncConnection]:
+        """A transaction on a connection to write on. SQLite's only one stays checked out, as nobody else wants it."""
+        if not self.is_sqlite:
+            async with self._writer.begin() as connection:
+                yield connection
+            return
+        if self._standing is None or self._standing.closed or self._standing.invalidated:
+            self._standing = await self._writer.connect()
+        async with self._standing.begin():
+            yield self._standing
+
     async def close(self) -> None:
         """Close all connections; without this aiosqlite's threads keep the process alive."""
+        if self._standing is not None:
+            await self._standing.close()
+            self._standing = None
         await self._reader.dispose()
         if self._writer is not self._reader:
             await self._writer.dispose()
@@ -165,7 +184,7 @@ def _postgres_engine(url: str) -> AsyncEngine:
     return create_async_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=False, pool_timeout=10)
 
 
-def _sqlite_engine(url: str, begin: str, size: int) -> AsyncEngine:
+def _sqlite_engine(url: str, begin: str, size: int, *, prompt: bool) -> AsyncEngine:
     address = make_url(url).set(drivername=sqlite_driver.DRIVER)
     engine = create_async_engine(address, pool_size=size, max_overflow=0, pool_timeout=30)
 
@@ -181,6 +200,7 @@ def _sqlite_engine(url: str, begin: str, size: int) -> AsyncEngine:
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+        connection.prompt = prompt
 
     def on_begin(connection: Connection) -> None:
         if not connection.get_execution_options().get(_ALONE):

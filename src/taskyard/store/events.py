@@ -10,28 +10,31 @@ from types import ModuleType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, bindparam, delete, func, insert, select
+from sqlalchemy import RowMapping, bindparam, delete, exists, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from taskyard.domain.events import Event
 from taskyard.store.database import Tx
-from taskyard.store.tables import event_counters, events
+from taskyard.store.tables import event_counters, events, subscriptions
 
 
 def _take_numbers(dialect: ModuleType) -> Any:
     taken = dialect.insert(event_counters).values(tenant_id=bindparam("tenant"), seq=bindparam("count"))
     raised = {"seq": event_counters.c.seq + taken.excluded.seq}
-    return taken.on_conflict_do_update(index_elements=["tenant_id"], set_=raised).returning(event_counters.c.seq)
+    heard = exists().where(subscriptions.c.tenant_id == bindparam("tenant"), subscriptions.c.is_active)
+    taken = taken.on_conflict_do_update(index_elements=["tenant_id"], set_=raised)
+    return taken.returning(event_counters.c.seq, heard.label("heard"))
 
 
 _TAKE_ON_SQLITE = _take_numbers(sqlite)
 _TAKE_ON_POSTGRESQL = _take_numbers(postgresql)
 
 
-async def take_numbers(tx: Tx, tenant_id: UUID, count: int) -> int:
-    """Reserve `count` consecutive numbers for the tenant; the answer is the first."""
+async def take_numbers(tx: Tx, tenant_id: UUID, count: int) -> tuple[int, bool]:
+    """Reserve `count` consecutive numbers for the tenant: the first of them, and whether anybody subscribes."""
     statement = _TAKE_ON_SQLITE if tx.is_sqlite else _TAKE_ON_POSTGRESQL
-    return (await tx.connection.execute(statement, {"tenant": tenant_id, "count": count})).scalar_one() - count + 1
+    row = (await tx.connection.execute(statement, {"tenant": tenant_id, "count": count})).mappings().one()
+    return row["seq"] - count + 1, bool(row["heard"])
 
 
 _ADD = insert(events)

@@ -1,8 +1,12 @@
-"""aiosqlite for SQLAlchemy with one trip to the connection's thread per statement.
+"""aiosqlite for SQLAlchemy with few trips to the connection's thread.
 
-SQLAlchemy's own adapter makes four: open a cursor, execute, fetch, close. Each is a queue, a wake-up of the thread and
-a wake-up of the event loop, which cost more than the statement itself. All our results are small and read whole, so
-nothing is lost by fetching them at once.
+SQLAlchemy's own adapter makes four trips per statement: open a cursor, execute, fetch, close. Each is a queue, a
+wake-up of the thread and a wake-up of the event loop, which together cost more than the statement itself. All our
+results are small and read whole, so one trip does it all.
+
+The statements of a *prompt* connection make none: it is the one that writes, whose transactions are short and whose
+statements touch a few rows by key, in microseconds. What may wait (BEGIN for another process, COMMIT for the disk) or
+handle many rows (`executemany`) still goes to the thread.
 """
 
 # The adapter's parts are private to SQLAlchemy and aiosqlite, whose versions the lock file pins.
@@ -23,6 +27,7 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
 from sqlalchemy.util.concurrency import await_
 
 DRIVER = "sqlite+onetrip"
+_MAY_WAIT = ("BEGIN", "PRAGMA", "DELETE FROM executions", "DELETE FROM events")
 
 
 @dataclass(slots=True)
@@ -37,7 +42,7 @@ class _Result:
 
 
 def _execute(connection: sqlite3.Connection, operation: str, parameters: Any, *, many: bool) -> _Result:
-    """In the connection's thread: the whole life of a cursor."""
+    """The whole life of a cursor."""
     cursor = connection.cursor()
     try:
         if many:
@@ -72,17 +77,25 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
         await self._trip(operation, seq_of_parameters, many=True)
 
     async def _trip(self, operation: Any, parameters: Any, *, many: bool) -> None:
-        async with self._adapt_connection._execute_mutex:
+        connection: Any = self._adapt_connection
+        async with connection._execute_mutex:
             driver: Any = self._connection
-            result = await driver._execute(_execute, driver._conn, operation, parameters, many=many)
+            if many or not connection.prompt or operation.startswith(_MAY_WAIT):
+                result = await driver._execute(_execute, driver._conn, operation, parameters, many=many)
+            else:
+                result = _execute(driver._conn, operation, parameters, many=False)
             self._cursor = result
             self._rows = deque(result.rows)
 
 
 class _Connection(AsyncAdapt_aiosqlite_connection):
-    __slots__ = ()
+    __slots__ = ("prompt",)
 
     _cursor_cls = _Cursor
+
+    def __init__(self, dbapi: Any, connection: Any) -> None:
+        super().__init__(dbapi, connection)
+        self.prompt = False
 
 
 class _Dbapi(AsyncAdapt_aiosqlite_dbapi):

@@ -46,14 +46,6 @@ async def renew(tx: Tx, worker_id: UUID, lease_seconds: float) -> bool:
     return renewed.rowcount == 1
 
 
-async def hold(tx: Tx, worker_id: UUID) -> bool:
-    """Whether the process is on the list; if so, nobody gives it up for lost before the end of this transaction."""
-    query = select(workers.c.id).where(workers.c.id == worker_id, workers.c.ended_at.is_(None))
-    # The weakest lock that a reaper's conflicts with, so that the renewal of the lease goes on beside it.
-    held = await tx.connection.execute(query.with_for_update(read=True, key_share=True))
-    return held.first() is not None
-
-
 async def end(tx: Tx, worker_ids: Sequence[UUID], reason: str) -> None:
     """The processes are over and may write no more."""
     query = update(workers).where(workers.c.id.in_(worker_ids), workers.c.ended_at.is_(None))
