@@ -23,7 +23,7 @@ from taskyard.domain.runs import CommandRun, DeliveryRun, HttpRun, Run, Runner
 from taskyard.services.identity import Identity
 from taskyard.services.telemetry import Telemetry
 from taskyard.settings import Settings
-from taskyard.store import migrate
+from taskyard.store import migrate, seals
 from taskyard.store.database import Database
 from taskyard.store.queue.engine import open_repository
 from taskyard.store.vault import Vault
@@ -173,7 +173,10 @@ async def command_runner(settings: Settings) -> AsyncGenerator["CommandRunner"]:
 
 @asynccontextmanager
 async def process(settings: Settings, roles: Roles) -> AsyncGenerator[Process]:
-    """A process with `roles`, running within the block. Its app is made by `app`."""
+    """A process with `roles`, running within the block. Its app is made by `app`.
+
+    Raises `Unavailable` when the database is away, or holds what another SECRET_KEY has sealed.
+    """
     from taskyard.adapters.http.client import HttpClients
     from taskyard.adapters.runners.delivery import DeliveryRunner
     from taskyard.adapters.runners.http import HttpRunner
@@ -183,6 +186,8 @@ async def process(settings: Settings, roles: Roles) -> AsyncGenerator[Process]:
         seclude_this_process()
     async with AsyncExitStack() as stack:
         base_ = await stack.enter_async_context(base(settings))
+        async with base_.database.read() as tx:
+            await seals.check(tx)
         bus_ = await stack.enter_async_context(bus(settings))
         stack.enter_context(base_.database.listening(bus_.publish))
         clients = await stack.enter_async_context(HttpClients())

@@ -36,7 +36,7 @@ class Extent:
 
 
 async def append(tx: Tx, chunks: Sequence[Chunk], *, under: UUID | None = None) -> None:
-    """Store what executions have printed. A chunk's place is its offset: stored twice, it breaks the primary key.
+    """Store what executions have printed. A chunk's place is its offset: said twice, it is stored once.
 
     `under` is the worker that says so: what it says of executions that are no longer its own is dropped.
     """

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from taskyard.domain.runs import Stream
 from taskyard.store.database import Tx
@@ -23,10 +24,11 @@ class Chunk:
 
 
 async def add(tx: Tx, chunks: Sequence[Chunk]) -> None:
-    """Store further chunks."""
+    """Store further chunks. A place once written stays as it is: a commit whose answer was lost is made again."""
     if chunks:
+        dialect = sqlite if tx.is_sqlite else postgresql
         await tx.connection.execute(
-            insert(outputs),
+            dialect.insert(outputs).on_conflict_do_nothing(),
             [
                 {
                     "execution_id": chunk.execution_id,
