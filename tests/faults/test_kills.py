@@ -23,7 +23,7 @@ from tests.runtime.fixtures import ON_POSTGRES, ON_SQLITE
 from tests.runtime.yards import Yard
 
 LONG = os.environ.get("TASKYARD_FAULTS") == "long"
-KILLS = 50 if LONG else 5
+KILLS = 50 if LONG else 3
 PORTIONS_PER_KILL = 6
 SLACK_SECONDS = 6.0
 """For a machine that is busy with other tests; the rule itself is `LEASE_SECONDS`."""

@@ -10,6 +10,7 @@ from taskyard.domain.executions import Status
 from taskyard.domain.jobs import Kind
 from taskyard.domain.retries import CRASH_ATTEMPTS
 from taskyard.domain.runs import Outcome, Output, Run
+from taskyard.runtime.lease import Lease
 from taskyard.runtime.worker import Capacity
 from taskyard.services import attempts, workers
 from taskyard.services.attempts import Finished
@@ -181,6 +182,19 @@ async def test_what_is_attended_to_is_never_given_back(yard: Yard) -> None:
         assert (await yard.get(ident)).status is Status.RUNNING
         one.stage.finish("hold")
         assert statuses(await yard.run_to_end(ident)) == [Status.SUCCESS]
+
+
+async def test_a_process_that_said_it_stops_takes_no_new_name(yard: Yard) -> None:
+    lost: list[bool] = []
+    lease = Lease(yard.database, yard.rules, "worker", lambda: lost.append(True))
+    await lease.take()
+    keeping = asyncio.create_task(lease.keep())
+    lease.let_go()
+    async with yard.database.write() as tx:
+        await workers.end(tx, lease.id, "stopped")
+    await asyncio.wait_for(keeping, 30)
+    assert not lost
+    assert await alive(yard) == []
 
 
 async def test_a_worker_that_stops_lets_runs_end_within_the_grace(yard: Yard) -> None:

@@ -28,6 +28,7 @@ class Lease:
         self._roles = roles
         self._on_lost = on_lost
         self._id: UUID | None = None
+        self._let_go = False
 
     @property
     def id(self) -> UUID:
@@ -57,13 +58,20 @@ class Lease:
                 # Without renewal all that runs here would be taken over: go on, whatever it was.
                 _log.exception("the lease could not be renewed; it is tried again at its next turn")
                 continue
+            if self._let_go:
+                return
             if not held:
                 _log.warning("this process was given up for lost; it stops what it runs and starts under a new name")
                 self._on_lost()
                 await self.take()
 
+    def let_go(self) -> None:
+        """This process stops and is about to say so: a lease that is found ended was ended by itself."""
+        self._let_go = True
+
     async def end(self) -> None:
         """Tell the others that this process stops."""
+        self.let_go()
         try:
             async with self._database.write() as tx:
                 await workers.end(tx, self.id, "stopped")

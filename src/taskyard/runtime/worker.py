@@ -119,6 +119,7 @@ class Worker:
         await self._settle(_LETTING_GO_SECONDS)
         for task in self._attending:
             task.cancel()
+        self._lease.let_go()
         try:
             async with self._database.write() as tx:
                 await attempts.retire(tx, self._rules, self._lease.id)
