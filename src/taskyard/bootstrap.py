@@ -5,6 +5,7 @@ that reads one row does not wait for it.
 """
 
 import asyncio
+import gc
 import os
 import secrets
 import shutil
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from taskyard.runtime.lease import Lease
 
 VERSION = version("taskyard")
+GC_THRESHOLDS = (20_000, 20, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +199,20 @@ async def process(settings: Settings, roles: Roles) -> AsyncGenerator[Process]:
             DeliveryRun: DeliveryRunner(clients),
         }
         running = Process(base_, bus_, Telemetry(), roles)
+        _settle_heap()
         await stack.enter_async_context(running.loops(runners))
         yield running
+
+
+def _settle_heap() -> None:
+    """Take what was loaded at start out of the garbage collector's rounds, and let it look less often.
+
+    Its full rounds over a hundred thousand lasting objects stopped the event loop for some 80 ms each; the rest of
+    them cost a fifth of all throughput.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 @asynccontextmanager
