@@ -8,13 +8,14 @@ skipped, missed: due times that never ran
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from taskyard.domain.jobs import Kind
+from taskyard.domain.ids import new_id
+from taskyard.domain.jobs import Job, Kind
 from taskyard.domain.queues import Queue, Ticket
 from taskyard.domain.retries import CRASH_ATTEMPTS, RetryPolicy
 from taskyard.domain.runs import Cause, Outcome, Verdict
@@ -83,6 +84,65 @@ class Execution:
     cancel_requested_at: datetime | None = None
     replay_of: UUID | None = None
     requested_by: UUID | None = None
+
+
+def first_attempt(job: Job, trigger: Trigger, now: datetime, **facts: Any) -> Execution:
+    """The first attempt of a run of `job`, queued at once; `facts` are what is particular to it."""
+    ident = new_id()
+    plain = Execution(
+        id=ident,
+        run_id=ident,
+        tenant_id=job.tenant_id,
+        job_id=job.id,
+        kind=job.kind,
+        trigger=trigger,
+        status=Status.QUEUED,
+        queue=job.queue,
+        priority=job.priority,
+        created_at=now,
+        available_at=now,
+    )
+    return replace(plain, **facts)
+
+
+def next_attempt(ended: Execution, now: datetime, at: datetime) -> Execution:
+    """The attempt of the same run that follows a failed one, to begin not before `at`."""
+    return replace(
+        _successor(ended, now),
+        run_id=ended.run_id,
+        trigger=ended.trigger,
+        attempt=ended.attempt + 1,
+        available_at=at,
+        due_at=ended.due_at,
+        replay_of=ended.replay_of,
+        requested_by=ended.requested_by,
+    )
+
+
+def replayed(ended: Execution, now: datetime, requested_by: UUID | None, *, same_run: bool = False) -> Execution:
+    """The work of an ended execution once more: a run of its own, or the same one (a delivery keeps its id)."""
+    again = replace(_successor(ended, now), replay_of=ended.id, requested_by=requested_by)
+    return replace(again, run_id=ended.run_id) if same_run else again
+
+
+def _successor(ended: Execution, now: datetime) -> Execution:
+    """What whatever follows an execution takes over from it: the work and its place, nothing of how it went."""
+    ident = new_id()
+    return Execution(
+        id=ident,
+        run_id=ident,
+        tenant_id=ended.tenant_id,
+        job_id=ended.job_id,
+        subscription_id=ended.subscription_id,
+        kind=ended.kind,
+        trigger=Trigger.REPLAY,
+        status=Status.QUEUED,
+        queue=ended.queue,
+        priority=ended.priority,
+        spec=ended.spec,
+        created_at=now,
+        available_at=now,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,8 @@ from uuid import UUID
 
 from taskyard.domain import plans
 from taskyard.domain.events import Fact
-from taskyard.domain.executions import Execution, Status, ending, ticket
+from taskyard.domain.executions import Execution, ending, next_attempt, ticket
 from taskyard.domain.hints import OutputAppended
-from taskyard.domain.ids import new_id
 from taskyard.domain.jobs import Job, Kind, retry_policy
 from taskyard.domain.rules import Rules
 from taskyard.domain.runs import Cause, Outcome, Run, Verdict
@@ -208,26 +207,7 @@ def _ended(
     )
     if decided.retry_at is None:
         return over, None
-    again = Execution(
-        id=new_id(),
-        tenant_id=execution.tenant_id,
-        run_id=execution.run_id,
-        job_id=execution.job_id,
-        subscription_id=execution.subscription_id,
-        kind=execution.kind,
-        trigger=execution.trigger,
-        status=Status.QUEUED,
-        created_at=tx.now,
-        available_at=decided.retry_at,
-        attempt=execution.attempt + 1,
-        queue=execution.queue,
-        priority=execution.priority,
-        due_at=execution.due_at,
-        spec=execution.spec,
-        replay_of=execution.replay_of,
-        requested_by=execution.requested_by,
-    )
-    return over, again
+    return over, next_attempt(execution, tx.now, decided.retry_at)
 
 
 def _storable(value: Any) -> Any:

@@ -7,8 +7,7 @@ from uuid import UUID
 
 from taskyard.domain import overlaps, schedules
 from taskyard.domain.events import Fact
-from taskyard.domain.executions import Execution, Status, Trigger
-from taskyard.domain.ids import new_id
+from taskyard.domain.executions import Execution, Status, Trigger, first_attempt
 from taskyard.domain.jobs import Job, Overlap
 from taskyard.domain.schedules import Fate
 from taskyard.services import cancelling, dispatch
@@ -81,21 +80,6 @@ def _replaced(tx: Tx, execution: Execution) -> Execution:
 def _row(
     tx: Tx, job: Job, due_at: datetime, status: Status, *, held: bool = False, reason: str | None = None
 ) -> Execution:
-    ident = new_id()
-    return Execution(
-        id=ident,
-        run_id=ident,
-        tenant_id=job.tenant_id,
-        job_id=job.id,
-        kind=job.kind,
-        trigger=Trigger.SCHEDULE,
-        status=status,
-        queue=job.queue,
-        priority=job.priority,
-        held=held,
-        due_at=due_at,
-        reason=reason,
-        created_at=tx.now,
-        available_at=tx.now,
-        finished_at=None if status is Status.QUEUED else tx.now,
-    )
+    ended_at = None if status is Status.QUEUED else tx.now
+    facts = {"status": status, "held": held, "due_at": due_at, "reason": reason, "finished_at": ended_at}
+    return first_attempt(job, Trigger.SCHEDULE, tx.now, **facts)

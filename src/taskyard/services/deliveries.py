@@ -7,8 +7,7 @@ from uuid import UUID
 from taskyard.domain.actors import Actor, Permission
 from taskyard.domain.errors import Conflict, NotFound
 from taskyard.domain.events import Fact
-from taskyard.domain.executions import ACTIVE, Execution, Status, Trigger
-from taskyard.domain.ids import new_id
+from taskyard.domain.executions import ACTIVE, Execution, Status, replayed
 from taskyard.domain.jobs import Kind
 from taskyard.domain.subscriptions import Subscription, disabling
 from taskyard.services import events
@@ -84,21 +83,7 @@ async def redeliver(tx: Tx, actor: Actor, subscription_id: UUID, execution_id: U
         raise Conflict("The delivery is still under way")
     if not receiver.is_active:
         raise Conflict("The webhook is switched off")
-    again = Execution(
-        id=new_id(),
-        tenant_id=first.tenant_id,
-        run_id=first.run_id,
-        subscription_id=first.subscription_id,
-        kind=Kind.DELIVERY,
-        trigger=Trigger.REPLAY,
-        status=Status.QUEUED,
-        queue=first.queue,
-        created_at=tx.now,
-        available_at=tx.now,
-        spec=first.spec,
-        replay_of=first.id,
-        requested_by=actor.user_id,
-    )
+    again = replayed(first, tx.now, actor.user_id, same_run=True)
     await executions.bury(tx, [first.id])
     await events.queue_deliveries(tx, [again])
     return again

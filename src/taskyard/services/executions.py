@@ -6,8 +6,7 @@ from uuid import UUID
 
 from taskyard.domain.actors import Actor, Permission
 from taskyard.domain.errors import Conflict, Invalid, NotFound
-from taskyard.domain.executions import ACTIVE, Execution, Status, Trigger
-from taskyard.domain.ids import new_id
+from taskyard.domain.executions import ACTIVE, Execution, Status, replayed
 from taskyard.domain.jobs import Kind
 from taskyard.domain.queues import Queue, check_priority
 from taskyard.domain.texts import check_text
@@ -125,31 +124,10 @@ async def _again(tx: Tx, actor: Actor, ended: Sequence[Execution]) -> list[Execu
     if any(execution.kind is Kind.DELIVERY for execution in ended):
         # Its receiver knows it by its delivery id, which a new run would not have.
         raise Conflict("A delivery is sent again from its webhook", code="IS_DELIVERY")
-    started = [_copy(tx, actor, execution) for execution in ended]
+    started = [replayed(execution, tx.now, actor.user_id) for execution in ended]
     await store.bury(tx, [execution.id for execution in ended])
     await dispatch.tell(tx, await dispatch.enter(tx, started, actor.name))
     return started
-
-
-def _copy(tx: Tx, actor: Actor, ended: Execution) -> Execution:
-    ident = new_id()
-    return Execution(
-        id=ident,
-        run_id=ident,
-        tenant_id=ended.tenant_id,
-        job_id=ended.job_id,
-        subscription_id=ended.subscription_id,
-        kind=ended.kind,
-        trigger=Trigger.REPLAY,
-        status=Status.QUEUED,
-        queue=ended.queue,
-        priority=ended.priority,
-        spec=ended.spec,
-        created_at=tx.now,
-        available_at=tx.now,
-        replay_of=ended.id,
-        requested_by=actor.user_id,
-    )
 
 
 async def prioritise(tx: Tx, actor: Actor, ids: Sequence[UUID], queue: Queue, priority: int = 0) -> list[Execution]:

@@ -10,7 +10,7 @@ from taskyard.domain.actors import Actor, Permission
 from taskyard.domain.cron import NextRun
 from taskyard.domain.errors import Invalid, NotFound
 from taskyard.domain.events import Fact
-from taskyard.domain.executions import Execution, Status, Trigger
+from taskyard.domain.executions import Execution, Trigger, first_attempt
 from taskyard.domain.hints import ScheduleChanged
 from taskyard.domain.ids import new_id
 from taskyard.domain.jobs import Job, Kind, checked, facts, scheduled
@@ -128,21 +128,7 @@ async def run_now(tx: Tx, actor: Actor, job_id: UUID) -> Execution:
     """Queue one run at once, whatever the schedule, the switch and the overlap policy say."""
     job = await _found(tx, actor, job_id)
     _require_change(actor, job)
-    ident = new_id()
-    execution = Execution(
-        id=ident,
-        run_id=ident,
-        tenant_id=job.tenant_id,
-        job_id=job.id,
-        kind=job.kind,
-        trigger=Trigger.MANUAL,
-        status=Status.QUEUED,
-        queue=job.queue,
-        priority=job.priority,
-        created_at=tx.now,
-        available_at=tx.now,
-        requested_by=actor.user_id,
-    )
+    execution = first_attempt(job, Trigger.MANUAL, tx.now, requested_by=actor.user_id)
     told = await dispatch.enter(tx, [execution], actor.name)
     # Late, since from here on other changes of the job wait.
     await store.touch_last_run(tx, job.id, tx.now)
