@@ -42,7 +42,7 @@ async def test_many_clocks_fire_each_due_time_once(yard: Yard) -> None:
         for database in databases:
             stack.push_async_callback(database.close)
         clocks = [Clock(database, DeafBus(), telemetry).run() for database in databases]
-        with background(*clocks):
+        async with background(*clocks):
             for turn in range(1, 4):
                 await yard.make_due(*jobs)
 
@@ -67,7 +67,7 @@ async def test_a_change_of_schedules_wakes_the_clock(yard: Yard) -> None:
             return await super()._fire_all()
 
     try:
-        with background(Loop(database, yard.bus, Telemetry()).run()):
+        async with background(Loop(database, yard.bus, Telemetry()).run()):
             await eventually(lambda: looked)
             for _ in range(5):
                 before = len(looked)
@@ -81,7 +81,7 @@ async def test_a_change_of_schedules_wakes_the_clock(yard: Yard) -> None:
 async def test_a_job_made_due_is_run_by_clock_and_worker(yard: Yard) -> None:
     job = await yard.job("a", schedule=YEARLY)
     async with hand(yard) as one:
-        with background(Clock(yard.database, yard.bus, Telemetry()).run()):
+        async with background(Clock(yard.database, yard.bus, Telemetry()).run()):
             await yard.make_due(job)
 
             async def ran() -> bool:
@@ -103,7 +103,7 @@ async def test_the_clock_goes_on_after_a_failure(yard: Yard, caplog: pytest.LogC
             return await super()._fire_all()
 
     await yard.make_due(job)
-    with background(Loop(yard.database, yard.bus, Telemetry()).run()):
+    async with background(Loop(yard.database, yard.bus, Telemetry()).run()):
 
         async def done() -> bool:
             return bool(await yard.of_job(job))
@@ -124,7 +124,7 @@ async def test_the_sweep_enqueues_what_the_engine_has_lost(
         await yard.becomes(paused, Status.SUCCESS)
         assert (await yard.get(lost)).status is Status.QUEUED
         one.clock.ahead = yard.clock.ahead
-        with background(upkeep.sweep(yard.database)):
+        async with background(upkeep.sweep(yard.database)):
             await yard.becomes(lost, Status.SUCCESS)
         assert one.stage.begun == ["a", "a"]
     assert "unknown to the engine" in caplog.text

@@ -4,8 +4,8 @@ Only the outside world is faked (what a run does); database, engine, services an
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -311,8 +311,8 @@ async def open_yard(url: str, rules: Rules = RULES) -> AsyncGenerator[Yard]:
         await database.close()
 
 
-@contextmanager
-def background(*loops: Coroutine[Any, Any, None]) -> Generator[None]:
+@asynccontextmanager
+async def background(*loops: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
     """Loops that run within the block."""
     tasks = [asyncio.create_task(loop) for loop in loops]
     try:
@@ -320,6 +320,7 @@ def background(*loops: Coroutine[Any, Any, None]) -> Generator[None]:
     finally:
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def statuses(of: Iterable[Execution]) -> list[Status]:

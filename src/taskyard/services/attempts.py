@@ -143,10 +143,10 @@ async def retire(tx: Tx, rules: Rules, worker_id: UUID) -> None:
 async def _abandon(
     tx: Tx, rules: Rules, worker_ids: Sequence[UUID], why: str, execution_ids: Sequence[UUID] | None = None
 ) -> int:
-    seen = [each for lost in worker_ids for each in await store.running_under(tx, lost, execution_ids, lock=False)]
+    seen = await store.running_under(tx, worker_ids, execution_ids, lock=False)
     known = await jobs.by_ids(tx, _job_ids(seen))
     serial = await jobs.lock_serial(tx, known.values())
-    orphans = [each for lost in worker_ids for each in await store.running_under(tx, lost, execution_ids)]
+    orphans = await store.running_under(tx, worker_ids, execution_ids)
     outcome = Outcome(Verdict.FAILED, Cause.WORKER_LOST, why)
     await _end(tx, rules, [(orphan, outcome) for orphan in orphans], known, serial)
     return len(orphans)

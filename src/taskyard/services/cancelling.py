@@ -17,7 +17,7 @@ async def stop(
     tx: Tx, tenant_id: UUID, execution_ids: Sequence[UUID], reason: str | None, actor: str | None = None
 ) -> list[Fact]:
     """Cancel whichever of the executions are not over; answers the events to append."""
-    waiting = await executions.queued(tx, tenant_id=tenant_id, ids=execution_ids, limit=len(execution_ids))
+    waiting = await executions.lock_waiting(tx, tenant_id, execution_ids)
     facts = await end_waiting(tx, waiting, reason, actor)
     ended = {execution.id for execution in waiting}
     running = [ident for ident in execution_ids if ident not in ended]

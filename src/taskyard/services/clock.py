@@ -33,6 +33,8 @@ async def fire_due(tx: Tx, limit: int = BATCH) -> Fired:
     """Decide the due times of up to `limit` jobs. Any number of clocks may call this at once: row locks decide."""
     due = await jobs.due(tx, limit)
     active = await executions.active_of_jobs(tx, [job.id for job in due if job.overlap is not Overlap.ALLOW])
+    replaceable = [job.id for job in due if job.overlap is Overlap.CANCEL_PREVIOUS]
+    await executions.lock_active(tx, [ident for job_id in replaceable for ident in active.get(job_id, [])])
     entering: list[Execution] = []
     facts: list[Fact] = []
     moves: list[tuple[UUID, datetime | None, datetime | None]] = []

@@ -54,7 +54,7 @@ async def cancel(tx: Tx, actor: Actor, execution_id: UUID, reason: str | None = 
     found = await get(tx, actor, execution_id)
     if found.status not in ACTIVE:
         raise Conflict(f"The execution is over: {found.status.value}", code="EXECUTION_OVER")
-    serial = await jobs.lock_serial(tx, (await jobs.by_ids(tx, [found.job_id] if found.job_id else [])).values())
+    serial = await jobs.lock_serial_of(tx, [found.job_id])
     told = await cancelling.stop(
         tx, actor.tenant_id, [execution_id], reason or f"cancelled by {actor.name}", actor.name
     )
@@ -134,7 +134,9 @@ async def prioritise(tx: Tx, actor: Actor, ids: Sequence[UUID], queue: Queue, pr
     """Move waiting executions to another queue or priority; those no longer waiting are left out of the answer."""
     actor.require(Permission.WRITE)
     _ = check_priority(priority)
-    waiting = await store.queued(tx, tenant_id=actor.tenant_id, ids=ids, limit=MAX_AT_ONCE)
+    found = await store.waiting(tx, actor.tenant_id, ids=ids)
+    _ = await jobs.lock_serial_of(tx, found.values())
+    waiting = await store.lock_waiting(tx, actor.tenant_id, list(found))
     moved = [execution.id for execution in waiting]
     await store.set_priority(tx, moved, queue, priority)
     await tickets.move(tx, moved, queue, priority)

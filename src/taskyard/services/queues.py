@@ -44,14 +44,17 @@ async def resume(tx: Tx, actor: Actor, queue: Queue) -> None:
 
 
 async def clear(tx: Tx, actor: Actor, queue: Queue) -> int:
-    """Cancel all that the actor's tenant has waiting in `queue`; how many it was."""
+    """Cancel all that the actor's tenant has waiting in `queue` at this moment; how many it was."""
     actor.require(Permission.ADMIN)
     cleared = 0
     told: list[Fact] = []
     reason = f"queue {queue.value} was cleared by {actor.name}"
-    waiting_jobs = await jobs.by_ids(tx, await executions.jobs_waiting(tx, actor.tenant_id, queue))
-    serial = await jobs.lock_serial(tx, waiting_jobs.values())
-    while waiting := await executions.queued(tx, tenant_id=actor.tenant_id, queue=queue, limit=_BATCH):
+    found = await executions.waiting(tx, actor.tenant_id, queue=queue)
+    serial = await jobs.lock_serial_of(tx, found.values())
+    ids = list(found)
+    for start in range(0, len(ids), _BATCH):
+        some = ids[start : start + _BATCH]
+        waiting = await executions.lock_waiting(tx, actor.tenant_id, some, queue=queue)
         told += await cancelling.end_waiting(tx, waiting, reason, actor.name)
         cleared += len(waiting)
     # A job's later executions may be held in another queue, waiting for what has just been cancelled.

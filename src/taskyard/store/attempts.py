@@ -48,7 +48,6 @@ _OVERDUE = (
     .order_by(executions.c.id)
     .limit(bindparam("most"))
 )
-_RUNNING = select(executions).where(*_UNDER).order_by(executions.c.id)
 _RUNNING_IDS = select(executions.c.id).where(*_UNDER)
 _OWN = _RUNNING_IDS.where(_NAMED).with_for_update(read=True)
 _FENCE = (
@@ -105,10 +104,11 @@ async def overdue(tx: Tx, before: datetime, limit: int) -> list[Execution]:
 
 
 async def running_under(
-    tx: Tx, worker_id: UUID, execution_ids: Sequence[UUID] | None = None, *, lock: bool = True
+    tx: Tx, worker_ids: Sequence[UUID], execution_ids: Sequence[UUID] | None = None, *, lock: bool = True
 ) -> list[Execution]:
-    """All (or those named) that runs under `worker_id`, for those who take over from it."""
-    query = _RUNNING.params(worker=worker_id)
+    """All (or those named) that runs under any of the workers, for those who take over from them."""
+    running = executions.c.status == Status.RUNNING.value
+    query = select(executions).where(running, executions.c.worker_id.in_(worker_ids)).order_by(executions.c.id)
     if execution_ids is not None:
         query = query.where(executions.c.id.in_(execution_ids))
     return await fetch(tx, query.with_for_update() if lock else query)

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    ColumnElement,
     RowMapping,
     Select,
     and_,
@@ -79,6 +78,16 @@ async def get(tx: Tx, tenant_id: UUID, execution_id: UUID, *, lock: bool = False
     return next(iter(await fetch(tx, query.with_for_update() if lock else query)), None)
 
 
+async def lock_active(tx: Tx, execution_ids: Sequence[UUID]) -> None:
+    """Keep whichever of the executions are not over as they are, until the end of the transaction.
+
+    For those who then change them in another order than that of their ids.
+    """
+    if execution_ids:
+        named = select(executions.c.id).where(_ACTIVE, executions.c.id.in_(execution_ids))
+        await tx.connection.execute(named.order_by(executions.c.id).with_for_update())
+
+
 async def active_of_jobs(tx: Tx, job_ids: Iterable[UUID]) -> dict[UUID, list[UUID]]:
     """The ids of each job's executions that are not over, oldest first."""
     query = select(executions.c.job_id, executions.c.id).where(_ACTIVE, executions.c.job_id.in_(list(job_ids)))
@@ -137,29 +146,6 @@ async def cancel_requests(tx: Tx, worker_id: UUID) -> list[UUID]:
     return list((await tx.connection.execute(query)).scalars())
 
 
-async def queued(
-    tx: Tx,
-    *,
-    tenant_id: UUID | None = None,
-    queue: Queue | None = None,
-    job_id: UUID | None = None,
-    ids: Sequence[UUID] | None = None,
-    limit: int = 1000,
-) -> list[Execution]:
-    """Queued (or held) executions that fit all that is given, oldest first, locked."""
-    chosen: list[ColumnElement[bool]] = [executions.c.status == Status.QUEUED.value]
-    if tenant_id is not None:
-        chosen.append(executions.c.tenant_id == tenant_id)
-    if queue is not None:
-        chosen.append(executions.c.queue == queue.value)
-    if job_id is not None:
-        chosen.append(executions.c.job_id == job_id)
-    if ids is not None:
-        chosen.append(executions.c.id.in_(ids))
-    query = select(executions).where(*chosen).order_by(executions.c.id).limit(limit)
-    return await fetch(tx, query.with_for_update())
-
-
 async def set_priority(tx: Tx, execution_ids: Sequence[UUID], queue: Queue, priority: int) -> None:
     """Move queued executions to another queue or priority."""
     await tx.connection.execute(
@@ -202,19 +188,34 @@ async def page(
 
 async def bury(tx: Tx, execution_ids: Sequence[UUID]) -> set[UUID]:
     """Take replayed or dismissed executions off the list of dead letters; which of them were still on it."""
-    listed = update(executions).where(executions.c.id.in_(execution_ids), executions.c.dead)
+    dead = select(executions.c.id).where(executions.c.id.in_(execution_ids), executions.c.dead)
+    in_order = dead.order_by(executions.c.id).with_for_update()
+    listed = update(executions).where(executions.c.id.in_(in_order), executions.c.dead)
     return set((await tx.connection.execute(listed.values(dead=False).returning(executions.c.id))).scalars())
 
 
-async def jobs_waiting(tx: Tx, tenant_id: UUID, queue: Queue) -> set[UUID]:
-    """The tenant's jobs of which something is queued (or held) in `queue`."""
-    query = select(executions.c.job_id).where(
-        executions.c.tenant_id == tenant_id,
-        executions.c.queue == queue.value,
-        executions.c.status == Status.QUEUED.value,
-        executions.c.job_id.is_not(None),
-    )
-    return set((await tx.connection.execute(query.distinct())).scalars())
+async def waiting(
+    tx: Tx, tenant_id: UUID, *, queue: Queue | None = None, ids: Sequence[UUID] | None = None
+) -> dict[UUID, UUID | None]:
+    """The tenant's queued (or held) executions that fit all that is given, oldest first, each with its job's id."""
+    query = _waiting(select(executions.c.id, executions.c.job_id), tenant_id, queue, ids)
+    return {row.id: row.job_id for row in await tx.connection.execute(query.order_by(executions.c.id))}
+
+
+async def lock_waiting(tx: Tx, tenant_id: UUID, ids: Sequence[UUID], *, queue: Queue | None = None) -> list[Execution]:
+    """Those of the tenant's executions that are queued (or held; in `queue`), oldest first, locked.
+
+    Held ones are released by who has locked their jobs, so lock those before.
+    """
+    query = _waiting(select(executions), tenant_id, queue, ids)
+    return await fetch(tx, query.order_by(executions.c.id).with_for_update())
+
+
+def _waiting(query: Select[Any], tenant_id: UUID, queue: Queue | None, ids: Sequence[UUID] | None) -> Select[Any]:
+    query = query.where(executions.c.tenant_id == tenant_id, executions.c.status == Status.QUEUED.value)
+    if queue is not None:
+        query = query.where(executions.c.queue == queue.value)
+    return query if ids is None else query.where(executions.c.id.in_(ids))
 
 
 async def prune(tx: Tx, before: datetime, limit: int) -> int:

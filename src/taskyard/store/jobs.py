@@ -89,9 +89,14 @@ async def tenant_of(tx: Tx, job_id: UUID) -> UUID | None:
 
 
 _BY_IDS = select(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+_ONE_AT_A_TIME = (Overlap.QUEUE.value, Overlap.CANCEL_PREVIOUS.value)
 _LOCK_SERIAL = (
-    select(jobs.c.id).where(jobs.c.id.in_(bindparam("ids", expanding=True))).order_by(jobs.c.id).with_for_update()
+    select(jobs.c.id)
+    .where(jobs.c.id.in_(bindparam("ids", expanding=True)), jobs.c.overlap.in_(_ONE_AT_A_TIME))
+    .order_by(jobs.c.id)
+    .with_for_update()
 )
+_AT_ONCE = 1000
 
 
 async def by_ids(tx: Tx, job_ids: Iterable[UUID]) -> dict[UUID, Job]:
@@ -108,10 +113,17 @@ async def lock_serial(tx: Tx, known: Iterable[Job]) -> set[UUID]:
 
     Taken before any lock on executions; everything that decides about held executions takes it first.
     """
-    wanted = [job.id for job in known if job.overlap in (Overlap.QUEUE, Overlap.CANCEL_PREVIOUS)]
-    if not wanted:
-        return set()
-    return set((await tx.connection.execute(_LOCK_SERIAL, {"ids": wanted})).scalars())
+    return await lock_serial_of(tx, [job.id for job in known if job.overlap.value in _ONE_AT_A_TIME])
+
+
+async def lock_serial_of(tx: Tx, job_ids: Iterable[UUID | None]) -> set[UUID]:
+    """`lock_serial` for those who know no more than ids."""
+    wanted = sorted({ident for ident in job_ids if ident is not None})
+    locked: set[UUID] = set()
+    for start in range(0, len(wanted), _AT_ONCE):
+        some = {"ids": wanted[start : start + _AT_ONCE]}
+        locked.update((await tx.connection.execute(_LOCK_SERIAL, some)).scalars())
+    return locked
 
 
 async def remove(tx: Tx, tenant_id: UUID, job_id: UUID) -> None:

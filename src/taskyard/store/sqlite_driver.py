@@ -10,13 +10,17 @@ handle many rows (`executemany`) still goes to the thread.
 """
 
 # The adapter's parts are private to SQLAlchemy and aiosqlite, whose versions the lock file pins.
-# pyright: reportPrivateUsage=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportPrivateUsage=false, reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 
+import asyncio
 import sqlite3
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+import aiosqlite
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.aiosqlite import (
     AsyncAdapt_aiosqlite_connection,
@@ -98,12 +102,29 @@ class _Connection(AsyncAdapt_aiosqlite_connection):
         self.prompt = False
 
 
+class _Driver(aiosqlite.Connection):
+    """aiosqlite's connection, which may be closed by two at once.
+
+    One who cancels a statement and one who disposes of the pool may meet; aiosqlite would let the second wait for an
+    answer of a thread that has ended.
+    """
+
+    def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connector, iter_chunk_size=1)
+        # A process that forgot to close its database must still be able to end.
+        self._thread.daemon = True
+
+    def stop(self) -> "asyncio.Future[Any] | None":
+        return super().stop() if self._running else None
+
+    async def close(self) -> None:
+        if self._running:
+            await super().close()
+
+
 class _Dbapi(AsyncAdapt_aiosqlite_dbapi):
     def connect(self, *arg: Any, **kw: Any) -> _Connection:
-        connection = self.aiosqlite.connect(*arg, **kw)
-        # A process that forgot to close its database must still be able to end.
-        connection._thread.daemon = True
-        return _Connection(self, await_(connection))
+        return _Connection(self, await_(_Driver(partial(sqlite3.connect, *arg, **kw))))
 
 
 class OneTripDialect(SQLiteDialect_aiosqlite):
@@ -116,7 +137,7 @@ class OneTripDialect(SQLiteDialect_aiosqlite):
     @classmethod
     def import_dbapi(cls) -> _Dbapi:
         """The adapter of this module over aiosqlite."""
-        return _Dbapi(__import__("aiosqlite"), sqlite3)
+        return _Dbapi(aiosqlite, sqlite3)
 
 
 registry.register("sqlite.onetrip", __name__, OneTripDialect.__name__)
