@@ -123,6 +123,7 @@ class Process:
         from taskyard.runtime.worker import Capacity, Worker
 
         database, settings = self.base.database, self.base.settings
+        _settle_heap()
 
         def worker(lease: "Lease") -> Worker:
             return Worker(
@@ -199,7 +200,6 @@ async def process(settings: Settings, roles: Roles) -> AsyncGenerator[Process]:
             DeliveryRun: DeliveryRunner(clients),
         }
         running = Process(base_, bus_, Telemetry(), roles)
-        _settle_heap()
         await stack.enter_async_context(running.loops(runners))
         yield running
 
@@ -242,7 +242,9 @@ async def app(running: Process, stopping: asyncio.Event | None = None) -> AsyncG
             runs_clock=running.roles.clock,
             redis_ping=running.bus.ping if isinstance(running.bus, RedisBus) else None,
         )
-        yield door.build(yard)
+        built = door.build(yard)
+        _settle_heap()
+        yield built
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ class Gather(Generic[ItemT, AnswerT]):
         serve: Callable[[Sequence[ItemT]], Awaitable[Sequence[AnswerT]]],
         *,
         size: int = 200,
-        pause: float = 0.001,
+        pause: float = 0.0,
     ) -> None:
         self._serve = serve
         self._size = size

@@ -21,7 +21,7 @@ class Shelf:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._gather: Gather[tuple[UUID | None, Sequence[Chunk]], None] = Gather(self._store_all, size=64, pause=0.0)
+        self._gather: Gather[tuple[UUID | None, Sequence[Chunk]], None] = Gather(self._store_all, size=64)
 
     async def store(self, worker_id: UUID | None, chunks: Sequence[Chunk]) -> None:
         """Store one execution's chunks, if it still runs under `worker_id`; waits out a database that is away."""

@@ -1,4 +1,4 @@
-"""The database: one connection pool, two kinds of transactions, hints after commit.
+"""The database: connections, two kinds of transactions, hints after commit.
 
 SQLite has one writer: writes of this process queue up on one connection (`BEGIN IMMEDIATE`) instead of meeting as
 "database is locked"; reads have their own connections and, under WAL, wait for nobody. PostgreSQL has one pool.
@@ -29,8 +29,6 @@ _log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 10
-_ALONE = "taskyard_alone"
-"""Marks a statement that is a transaction of its own."""
 _PASSING = ("08", "40", "53", "57P")
 """Classes of SQLSTATE: connection lost, rolled back (deadlock), out of resources (disk full), shutting down."""
 
@@ -58,6 +56,28 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class _Standing:
+    """The only connection of an engine, checked out for good as nobody else wants it."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._connection: AsyncConnection | None = None
+        self._turn = asyncio.Lock()
+
+    async def get(self) -> AsyncConnection:
+        """The connection, opened when there is none or it was lost."""
+        async with self._turn:
+            if self._connection is None or self._connection.closed or self._connection.invalidated:
+                self._connection = await self._engine.connect()
+            return self._connection
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+        await self._engine.dispose()
+
+
 class Database:
     """Opens transactions. `clock` gives each its `now`."""
 
@@ -73,12 +93,13 @@ class Database:
         self.clock = clock
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self._listeners: list[Callable[[Sequence[Hint]], None]] = []
-        self._standing: AsyncConnection | None = None
         if self.is_sqlite:
-            self._reader = _sqlite_engine(url, "BEGIN", POOL_SIZE, prompt=False)
-            self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE", 1, prompt=True)
+            self._pool = _sqlite_engine(url, "BEGIN", POOL_SIZE)
+            self._writer = _Standing(_sqlite_engine(url, "BEGIN IMMEDIATE", 1, prompt=True))
+            self._asker = _Standing(_sqlite_engine(url, None, 1, prompt=True))
         else:
-            self._reader = self._writer = _postgres_engine(url)
+            self._pool = _postgres_engine(url)
+            self._writer = self._asker = None
         self._write_turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.is_sqlite else nullcontext()
 
     @contextmanager
@@ -94,15 +115,16 @@ class Database:
     async def read(self) -> AsyncGenerator[Tx]:
         """A consistent view that writes nothing. Raises `Unavailable` when the database is away."""
         with _spoken_plainly():
-            async with self._reader.connect() as connection:
+            async with self._pool.connect() as connection:
                 yield Tx(connection, self.vault, self.clock())
 
     async def ask(self, statement: Executable, facts: Mapping[str, Any]) -> Any:
-        """The single value that one reading statement answers: one trip where `read` makes three."""
+        """The single value that one reading statement finds at once, by an index: `read` costs more trips."""
         with _spoken_plainly():
-            async with self._reader.connect() as connection:
-                alone = await connection.execution_options(**{_ALONE: True})
-                return (await alone.execute(statement, facts)).scalar()
+            if self._asker is not None:
+                return (await (await self._asker.get()).execute(statement, facts)).scalar()
+            async with self._pool.connect() as connection:
+                return (await connection.execute(statement, facts)).scalar()
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[Tx]:
@@ -115,24 +137,21 @@ class Database:
 
     @asynccontextmanager
     async def _writing(self) -> AsyncGenerator[AsyncConnection]:
-        """A transaction on a connection to write on. SQLite's only one stays checked out, as nobody else wants it."""
-        if not self.is_sqlite:
-            async with self._writer.begin() as connection:
+        """A transaction on a connection to write on."""
+        if self._writer is None:
+            async with self._pool.begin() as connection:
                 yield connection
             return
-        if self._standing is None or self._standing.closed or self._standing.invalidated:
-            self._standing = await self._writer.connect()
-        async with self._standing.begin():
-            yield self._standing
+        connection = await self._writer.get()
+        async with connection.begin():
+            yield connection
 
     async def close(self) -> None:
-        """Close all connections; without this aiosqlite's threads keep the process alive."""
-        if self._standing is not None:
-            await self._standing.close()
-            self._standing = None
-        await self._reader.dispose()
-        if self._writer is not self._reader:
-            await self._writer.dispose()
+        """Close all connections."""
+        for standing in (self._writer, self._asker):
+            if standing is not None:
+                await standing.close()
+        await self._pool.dispose()
 
     def _tell(self, hints: Sequence[Hint]) -> None:
         if not hints:
@@ -184,7 +203,8 @@ def _postgres_engine(url: str) -> AsyncEngine:
     return create_async_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=False, pool_timeout=10)
 
 
-def _sqlite_engine(url: str, begin: str, size: int, *, prompt: bool) -> AsyncEngine:
+def _sqlite_engine(url: str, begin: str | None, size: int, *, prompt: bool = False) -> AsyncEngine:
+    """`begin` opens a transaction; without it every statement is one of its own."""
     address = make_url(url).set(drivername=sqlite_driver.DRIVER)
     engine = create_async_engine(address, pool_size=size, max_overflow=0, pool_timeout=30)
 
@@ -203,7 +223,7 @@ def _sqlite_engine(url: str, begin: str, size: int, *, prompt: bool) -> AsyncEng
         connection.prompt = prompt
 
     def on_begin(connection: Connection) -> None:
-        if not connection.get_execution_options().get(_ALONE):
+        if begin is not None:
             connection.exec_driver_sql(begin)
 
     event.listen(engine.sync_engine, "connect", on_connect)

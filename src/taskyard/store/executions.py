@@ -66,10 +66,13 @@ def execution_of(tx: Tx, row: RowMapping) -> Execution:
     return Execution(**facts)
 
 
+_ADD = insert(executions)
+
+
 async def add(tx: Tx, added: Sequence[Execution]) -> None:
     """Store new executions."""
     if added:
-        await tx.connection.execute(insert(executions), [_row(tx, execution) for execution in added])
+        await tx.connection.execute(_ADD, [_row(tx, execution) for execution in added])
 
 
 async def get(tx: Tx, tenant_id: UUID, execution_id: UUID, *, lock: bool = False) -> Execution | None:
@@ -211,7 +214,9 @@ async def lock_waiting(tx: Tx, tenant_id: UUID, ids: Sequence[UUID], *, queue: Q
     return await fetch(tx, query.order_by(executions.c.id).with_for_update())
 
 
-def _waiting(query: Select[Any], tenant_id: UUID, queue: Queue | None, ids: Sequence[UUID] | None) -> Select[Any]:
+def _waiting(
+    query: Select[*tuple[Any, ...]], tenant_id: UUID, queue: Queue | None, ids: Sequence[UUID] | None
+) -> Select[*tuple[Any, ...]]:
     query = query.where(executions.c.tenant_id == tenant_id, executions.c.status == Status.QUEUED.value)
     if queue is not None:
         query = query.where(executions.c.queue == queue.value)

@@ -76,10 +76,14 @@ async def put(tx: Tx, job: Job) -> None:
     await tx.connection.execute(update(jobs).where(jobs.c.tenant_id == job.tenant_id, jobs.c.id == job.id).values(row))
 
 
+_GET = select(jobs).where(jobs.c.tenant_id == bindparam("tenant"), jobs.c.id == bindparam("job"))
+_GET_LOCKED = _GET.with_for_update()
+
+
 async def get(tx: Tx, tenant_id: UUID, job_id: UUID, *, lock: bool = False) -> Job | None:
     """The tenant's job, locked until the end of the transaction when asked."""
-    query = select(jobs).where(jobs.c.tenant_id == tenant_id, jobs.c.id == job_id)
-    row = (await tx.connection.execute(query.with_for_update() if lock else query)).mappings().first()
+    facts = {"tenant": tenant_id, "job": job_id}
+    row = (await tx.connection.execute(_GET_LOCKED if lock else _GET, facts)).mappings().first()
     return None if row is None else _job(tx, row)
 
 
@@ -180,9 +184,12 @@ async def advance(tx: Tx, moves: Sequence[tuple[UUID, datetime | None, datetime 
         await tx.connection.execute(_ADVANCE, rows)
 
 
+_TOUCH = update(jobs).where(jobs.c.id == bindparam("job")).values(last_run_at=bindparam("at"))
+
+
 async def touch_last_run(tx: Tx, job_id: UUID, at: datetime) -> None:
     """Note that the job was run by hand."""
-    await tx.connection.execute(update(jobs).where(jobs.c.id == job_id).values(last_run_at=at))
+    await tx.connection.execute(_TOUCH, {"job": job_id, "at": at})
 
 
 async def counts(tx: Tx, tenant_ids: Sequence[UUID]) -> tuple[int, int]:

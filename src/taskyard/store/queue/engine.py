@@ -30,7 +30,7 @@ async def open_repository(database: Database) -> AsyncGenerator[RepositoryPort]:
         return
     try:
         pool: Any = await asyncpg.create_pool(  # pyright: ignore[reportUnknownMemberType]
-            plain_dsn(database.url), min_size=2, max_size=POOL_SIZE
+            plain_dsn(database.url), min_size=POOL_SIZE, max_size=POOL_SIZE
         )
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise Unavailable("The database is away") from error

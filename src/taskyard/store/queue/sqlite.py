@@ -14,65 +14,69 @@ from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment
 from pgqueuer.domain import models, types
 from pgqueuer.domain.types import HealthCheckId, QueueEntrypoint, QueueManagerId
 from pgqueuer.ports.repository import EntrypointExecutionParameter
-from sqlalchemy import BindParameter, bindparam, text
+from sqlalchemy import text
 from sqlalchemy.sql.elements import TextClause
 
 from taskyard.domain.hints import Hint, WorkQueued
 from taskyard.store.columns import from_micros, to_micros
 from taskyard.store.database import Database
 
-
-def _listing(sql: str, *names: str) -> TextClause:
-    lists: list[BindParameter[Any]] = [bindparam(name, expanding=True) for name in names]
-    return text(sql).bindparams(*lists)
-
-
-_CLAIMABLE = """
-    entrypoint IN :entrypoints AND execute_after <= :now
-    AND (status = 'queued' OR (status = 'picked' AND heartbeat < :stale))
-"""
-_ANY_CLAIMABLE = _listing(f"SELECT 1 FROM pgqueuer WHERE {_CLAIMABLE} LIMIT 1", "entrypoints")  # noqa: S608
+# Lists are handed over as JSON: SQLAlchemy would spell out a list of its own for every length, each time anew.
+_ANY_CLAIMABLE = text(
+    """
+    SELECT 1 FROM pgqueuer
+    WHERE entrypoint IN (SELECT value FROM json_each(:entrypoints)) AND execute_after <= :now
+    AND (status = 'queued' OR (status = 'picked' AND heartbeat < :stale)) LIMIT 1
+    """
+)
 # Two ordered index scans joined, so that a long backlog is never sorted.
-_CLAIM = _listing(
+_CLAIM = text(
     """
     UPDATE pgqueuer SET status = 'picked', updated = :now, heartbeat = :now, queue_manager_id = :manager
     WHERE id IN (
         SELECT id FROM (
             SELECT id, priority FROM (
                 SELECT id, priority FROM pgqueuer
-                WHERE status = 'queued' AND entrypoint IN :entrypoints AND execute_after <= :now
+                WHERE status = 'queued' AND entrypoint IN (SELECT value FROM json_each(:entrypoints))
+                AND execute_after <= :now
                 ORDER BY priority DESC, id LIMIT :size
             )
             UNION ALL
             SELECT id, priority FROM pgqueuer
-            WHERE status = 'picked' AND heartbeat < :stale AND entrypoint IN :stale_entrypoints
+            WHERE status = 'picked' AND heartbeat < :stale AND entrypoint IN (SELECT value FROM json_each(:entrypoints))
         ) ORDER BY priority DESC, id LIMIT min(:size, max(0, :cap - (
             SELECT count(*) FROM pgqueuer WHERE status = 'picked' AND queue_manager_id = :manager
         )))
     )
     RETURNING id, priority, created, updated, heartbeat, execute_after, entrypoint, payload, attempts
-    """,
-    "entrypoints",
-    "stale_entrypoints",
+    """
 )
-_REMOVE = _listing("DELETE FROM pgqueuer WHERE id IN :ids", "ids")
-_BEAT = _listing("UPDATE pgqueuer SET heartbeat = :now WHERE status = 'picked' AND id IN :ids", "ids")
+_REMOVE = text("DELETE FROM pgqueuer WHERE id IN (SELECT value FROM json_each(:ids))")
+_BEAT = text(
+    "UPDATE pgqueuer SET heartbeat = :now WHERE status = 'picked' AND id IN (SELECT value FROM json_each(:ids))"
+)
 _PUT_BACK = text(
     "UPDATE pgqueuer SET status = 'queued', execute_after = :at, updated = :now, attempts = attempts + 1, "
     "queue_manager_id = NULL WHERE id = :id"
 )
-_QUEUED = _listing(
-    "SELECT count(*) FROM pgqueuer WHERE status = 'queued' AND entrypoint IN :entrypoints", "entrypoints"
+_QUEUED = text(
+    """
+    SELECT count(*) FROM pgqueuer
+    WHERE status = 'queued' AND entrypoint IN (SELECT value FROM json_each(:entrypoints))
+    """
 )
-_READY = _listing(
-    "SELECT EXISTS (SELECT 1 FROM pgqueuer WHERE status = 'queued' AND entrypoint IN :entrypoints "
-    "AND execute_after <= :now)",
-    "entrypoints",
+_READY = text(
+    """
+    SELECT 1 FROM pgqueuer
+    WHERE status = 'queued' AND entrypoint IN (SELECT value FROM json_each(:entrypoints)) AND execute_after <= :now
+    LIMIT 1
+    """
 )
-_SOONEST = _listing(
-    "SELECT min(execute_after) FROM pgqueuer WHERE status = 'queued' AND entrypoint IN :entrypoints "
-    "AND execute_after > :now",
-    "entrypoints",
+_SOONEST = text(
+    """
+    SELECT min(execute_after) FROM pgqueuer
+    WHERE status = 'queued' AND entrypoint IN (SELECT value FROM json_each(:entrypoints)) AND execute_after > :now
+    """
 )
 _NO_CAP = 2**31
 
@@ -94,6 +98,7 @@ class SqliteRepository:
         self.driver = Wakeups()
         self.qbe = QueryBuilderEnvironment()
         self._woken = False
+        self._drained: list[str] = []
 
     async def dequeue(
         self,
@@ -105,18 +110,25 @@ class SqliteRepository:
     ) -> list[models.Job]:
         """Claim up to `batch_size` rows, best priority first, then oldest; stale claims compete with fresh ones."""
         woken, self._woken = self._woken, False
+        drained, self._drained = self._drained, []
         names = [str(name) for name in entrypoints]
-        if not names:
+        # The engine asks until it hears that there is no more, which its last claim may have told already.
+        if not names or (names == drained and not woken):
             return []
         now = self._now()
-        facts = {"entrypoints": names, "now": now, "stale": now - heartbeat_timeout // timedelta(microseconds=1)}
+        facts = {
+            "entrypoints": json.dumps(names),
+            "now": now,
+            "stale": now - heartbeat_timeout // timedelta(microseconds=1),
+        }
         # Asking first spares the others the write lock; a wake-up has answered already.
         if not woken and not await self._count(_ANY_CLAIMABLE, facts):
             return []
         cap = _NO_CAP if global_concurrency_limit is None else global_concurrency_limit
-        facts |= {"manager": str(queue_manager_id), "size": batch_size, "cap": cap, "stale_entrypoints": names}
+        facts |= {"manager": str(queue_manager_id), "size": batch_size, "cap": cap}
         async with self._database.write() as tx:
             rows = (await tx.connection.execute(_CLAIM, facts)).mappings().all()
+        self._drained = names if len(rows) < batch_size else []
         claimed = [_job(row, queue_manager_id) for row in rows]
         return sorted(claimed, key=lambda job: (-job.priority, job.id))
 
@@ -124,7 +136,7 @@ class SqliteRepository:
         self, job_status: list[tuple[models.Job, types.JOB_STATUS, models.TracebackRecord | None]]
     ) -> None:
         """Remove ended rows. How they ended is told by executions and events, so no second log is kept."""
-        await self._write(_REMOVE, {"ids": [job.id for job, _, _ in job_status]})
+        await self._write(_REMOVE, {"ids": json.dumps([job.id for job, _, _ in job_status])})
 
     async def retry_job(
         self,
@@ -138,20 +150,20 @@ class SqliteRepository:
 
     async def update_heartbeat(self, job_ids: list[types.JobId]) -> None:
         """Say that the claims `job_ids` are alive."""
-        await self._write(_BEAT, {"ids": list(job_ids), "now": self._now()})
+        await self._write(_BEAT, {"ids": json.dumps(job_ids), "now": self._now()})
 
     async def queued_work(self, entrypoints: list[QueueEntrypoint]) -> int:
         """How many rows wait, ready or delayed."""
-        return await self._count(_QUEUED, {"entrypoints": list(entrypoints)})
+        return await self._count(_QUEUED, {"entrypoints": json.dumps(entrypoints)})
 
     async def eligible_queued_work(self, entrypoints: list[QueueEntrypoint]) -> int:
         """Whether any row is ready (1) or none (0); the engine only asks for more than zero."""
-        return await self._count(_READY, {"entrypoints": list(entrypoints), "now": self._now()})
+        return await self._count(_READY, {"entrypoints": json.dumps(entrypoints), "now": self._now()})
 
     async def next_deferred_eta(self, entrypoints: list[QueueEntrypoint]) -> timedelta | None:
         """How long until the next delayed row is ready."""
         now = self._now()
-        soonest = await self._database.ask(_SOONEST, {"entrypoints": list(entrypoints), "now": now})
+        soonest = await self._database.ask(_SOONEST, {"entrypoints": json.dumps(entrypoints), "now": now})
         return None if soonest is None else timedelta(microseconds=soonest - now)
 
     async def aggregate_logs(self) -> None:

@@ -17,6 +17,8 @@ from taskyard.store.queue.tables import engine_queue
 
 _NOW = timedelta(0)
 
+_ENQUEUE_ON_SQLITE = insert(engine_queue)
+
 _WITHDRAW = text("DELETE FROM pgqueuer WHERE status = 'queued' AND dedupe_key IN :keys").bindparams(
     bindparam("keys", expanding=True)
 )
@@ -32,7 +34,7 @@ async def enqueue(tx: Tx, tickets: Sequence[Ticket]) -> None:
     if not tickets:
         return
     if tx.is_sqlite:
-        await tx.connection.execute(insert(engine_queue), [_sqlite_row(tx, ticket) for ticket in tickets])
+        await tx.connection.execute(_ENQUEUE_ON_SQLITE, [_sqlite_row(tx, ticket) for ticket in tickets])
     else:
         await (await _engine_queries(tx)).enqueue(
             [ticket.queue.value for ticket in tickets],
