@@ -99,6 +99,7 @@ class SqliteRepository:
         self.qbe = QueryBuilderEnvironment()
         self._woken = False
         self._drained: list[str] = []
+        self._left_behind = False
 
     async def dequeue(
         self,
@@ -137,6 +138,9 @@ class SqliteRepository:
     ) -> None:
         """Remove ended rows. How they ended is told by executions and events, so no second log is kept."""
         await self._write(_REMOVE, {"ids": json.dumps([job.id for job, _, _ in job_status])})
+        if self._left_behind:
+            # What was ready and beyond this manager's cap has room now.
+            self._wake()
 
     async def retry_job(
         self,
@@ -158,7 +162,9 @@ class SqliteRepository:
 
     async def eligible_queued_work(self, entrypoints: list[QueueEntrypoint]) -> int:
         """Whether any row is ready (1) or none (0); the engine only asks for more than zero."""
-        return await self._count(_READY, {"entrypoints": json.dumps(entrypoints), "now": self._now()})
+        ready = await self._count(_READY, {"entrypoints": json.dumps(entrypoints), "now": self._now()})
+        self._left_behind = ready > 0
+        return ready
 
     async def next_deferred_eta(self, entrypoints: list[QueueEntrypoint]) -> timedelta | None:
         """How long until the next delayed row is ready."""
@@ -202,8 +208,11 @@ class SqliteRepository:
     def wake(self, hints: Sequence[Hint]) -> None:
         """Let the engine look at once when a commit brought work."""
         if any(isinstance(hint, WorkQueued) for hint in hints):
-            self._woken = True
-            self._tell({"type": "table_changed_event", "operation": "insert", "table": "pgqueuer"})
+            self._wake()
+
+    def _wake(self) -> None:
+        self._woken = True
+        self._tell({"type": "table_changed_event", "operation": "insert", "table": "pgqueuer"})
 
     def _tell(self, event: dict[str, Any]) -> None:
         channel = self.qbe.settings.channel
