@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,10 +11,11 @@ from pgqueuer.domain.types import QueueEntrypoint
 from taskyard.domain.executions import ticket
 from taskyard.domain.queues import Queue
 from taskyard.store import executions
+from taskyard.store.database import Database
 from taskyard.store.queue import tickets
 from tests.conformance.claims import claimer, ids
 from tests.processes import eventually
-from tests.runtime.yards import Yard
+from tests.runtime.yards import VAULT, Yard
 
 pytestmark = pytest.mark.anyio
 
@@ -226,3 +228,21 @@ async def test_a_new_row_wakes_a_waiting_manager(yard: Yard) -> None:
             await yard.run(job)
             async with asyncio.timeout(5):
                 await heard.wait()
+
+
+async def test_a_row_of_another_process_wakes_a_waiting_manager(yard: Yard) -> None:
+    elsewhere = Database(yard.url, VAULT)
+    there = replace(yard, database=elsewhere)
+    job = await yard.job("a")
+    try:
+        async with claimer(yard.database) as one, one.repository.driver as driver:
+            heard = asyncio.Event()
+            await driver.add_listener(one.repository.qbe.settings.channel, lambda _payload: heard.set())
+            async with asyncio.timeout(5):
+                while not heard.is_set():
+                    # What was committed before the first look is found by the manager's own start.
+                    await there.run(job)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(heard.wait(), 0.3)
+    finally:
+        await elsewhere.close()

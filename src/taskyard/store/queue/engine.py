@@ -4,6 +4,7 @@ PgQueuer's connections are not made again after a database restart (its issue 22
 repository each time it starts a manager and lets go of it when the manager ends.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -26,7 +27,12 @@ async def open_repository(database: Database) -> AsyncGenerator[RepositoryPort]:
     if database.is_sqlite:
         repository = SqliteRepository(database)
         with database.listening(repository.wake):
-            yield cast("RepositoryPort", repository)
+            watching = asyncio.create_task(repository.watch_others())
+            try:
+                yield cast("RepositoryPort", repository)
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
         return
     try:
         pool: Any = await asyncpg.create_pool(  # pyright: ignore[reportUnknownMemberType]

@@ -4,8 +4,10 @@ Semantics follow PgQueuer's own statements: a row is claimed by exactly one dequ
 needs no row locks), a claim whose heartbeat is older than the timeout is handed out again, finished rows are removed.
 """
 
+import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +19,7 @@ from pgqueuer.ports.repository import EntrypointExecutionParameter
 from sqlalchemy import text
 from sqlalchemy.sql.elements import TextClause
 
+from taskyard.domain.errors import Unavailable
 from taskyard.domain.hints import Hint, WorkQueued
 from taskyard.store.columns import from_micros, to_micros
 from taskyard.store.database import Database
@@ -78,11 +81,14 @@ _SOONEST = text(
     WHERE status = 'queued' AND entrypoint IN (SELECT value FROM json_each(:entrypoints)) AND execute_after > :now
     """
 )
+_VERSION = text("SELECT data_version FROM pragma_data_version")
 _NO_CAP = 2**31
+LOOK_SECONDS = 0.1
+"""How often to look for commits of other processes, which nothing else would tell of."""
 
 
 class Wakeups(InMemoryDriver):
-    """PgQueuer's notifications within this process; other processes find new work by polling."""
+    """PgQueuer's notifications, within this process."""
 
     def tell(self, channel: str, payload: str) -> None:
         """Deliver `payload` to all listeners at once; unlike `notify`, callable from a commit hook."""
@@ -210,8 +216,22 @@ class SqliteRepository:
         if any(isinstance(hint, WorkQueued) for hint in hints):
             self._wake()
 
+    async def watch_others(self) -> None:
+        """Let the engine look when anybody has committed, until cancelled. A look that finds no change costs little."""
+        seen = None
+        while True:
+            with suppress(Unavailable):
+                version = await self._database.ask(_VERSION, {})
+                if seen not in (None, version):
+                    self._tell_of_change()
+                seen = version
+            await asyncio.sleep(LOOK_SECONDS)
+
     def _wake(self) -> None:
         self._woken = True
+        self._tell_of_change()
+
+    def _tell_of_change(self) -> None:
         self._tell({"type": "table_changed_event", "operation": "insert", "table": "pgqueuer"})
 
     def _tell(self, event: dict[str, Any]) -> None:
