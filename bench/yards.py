@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from sqlalchemy import Select, func, select, update
 
 from taskyard import bootstrap
 from taskyard.domain.actors import Actor
-from taskyard.domain.executions import Execution, Status, Trigger
+from taskyard.domain.executions import Status, Trigger, first_attempt
 from taskyard.domain.ids import new_id
-from taskyard.domain.jobs import Call, Job, Kind
-from taskyard.services import accounts, dispatch
+from taskyard.domain.jobs import Call, Job
+from taskyard.services import accounts, dispatch, jobs
 from taskyard.settings import Settings
 from taskyard.store import calls as call_store
 from taskyard.store import jobs as job_store
@@ -100,14 +100,10 @@ async def enqueue(place: Place, job_id: UUID, count: int) -> None:
         actor = await owner(base.database)
         for start in range(0, count, _AT_ONCE):
             async with base.database.write() as tx:
-                entering = [_queued(tx, actor, job_id) for _ in range(min(_AT_ONCE, count - start))]
+                job = await jobs.get(tx, actor, job_id)
+                some = range(min(_AT_ONCE, count - start))
+                entering = [first_attempt(job, Trigger.MANUAL, tx.now) for _ in some]
                 await dispatch.tell(tx, await dispatch.enter(tx, entering))
-
-
-def _queued(tx: Tx, actor: Actor, job_id: UUID) -> Execution:
-    ident = new_id()
-    blank = Execution(ident, actor.tenant_id, ident, Kind.HTTP, Trigger.MANUAL, Status.QUEUED, tx.now, tx.now)
-    return replace(blank, job_id=job_id)
 
 
 async def make_due(place: Place, due_at: datetime) -> None:

@@ -14,7 +14,7 @@ from taskyard.store.database import Database
 from taskyard.store.vault import Vault
 from tests.processes import Processes
 from tests.reaper import close_reaper
-from tests.servers import PostgresServer, RedisServer, run_apart
+from tests.servers import Fill, MakeDatabase, PostgresServer, RedisServer, run_apart
 from tests.services.world import VAULT_KEY, FakeClock
 
 
@@ -101,26 +101,32 @@ async def _migrate(url: str) -> None:
         await database.close()
 
 
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite database with all tables, to be copied."""
-    path = tmp_path_factory.mktemp("migrated") / "taskyard.db"
-    run_apart(_migrate(f"sqlite+aiosqlite:///{path}"))
-    return path
+@pytest.fixture
+def fresh_database(
+    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeDatabase]:
+    """Makes copies of templates that are filled once."""
+    made: list[str] = []
+
+    def make(kind: str, name: str, fill: Fill) -> str:
+        if kind == "sqlite":
+            template = tmp_path_factory.getbasetemp() / f"{name}.db"
+            if not template.exists():
+                run_apart(fill(f"sqlite+aiosqlite:///{template}"))
+            return f"sqlite+aiosqlite:///{shutil.copyfile(template, tmp_path / 'taskyard.db')}"
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        made.append(server.new_database(server.template(name, fill)))
+        return made[-1]
+
+    yield make
+    for url in made:
+        request.getfixturevalue("postgres_server").drop_database(url)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def migrated_url(request: pytest.FixtureRequest, fresh_database: MakeDatabase) -> str:
     """The address of a database with all tables and nothing in them, once per kind."""
-    if request.param == "sqlite":
-        path = tmp_path / "taskyard.db"
-        shutil.copyfile(request.getfixturevalue("migrated_file"), path)
-        yield f"sqlite+aiosqlite:///{path}"
-        return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    url = server.new_database(server.template("taskyard_migrated", _migrate))
-    yield url
-    server.drop_database(url)
+    return fresh_database(request.param, "migrated", _migrate)
 
 
 @pytest.fixture

@@ -41,6 +41,13 @@ def plain_dsn(url: str) -> str:
     return url.replace("postgresql+asyncpg://", "postgresql://", 1)
 
 
+Fill = Callable[[str], Coroutine[Any, Any, object]]
+"""Fills the empty database at an address, and closes its connections."""
+
+MakeDatabase = Callable[[str, str, Fill], str]
+"""From "sqlite" or "postgres", a template's name and what fills it, the address of a copy that is the test's own."""
+
+
 class PostgresServer:
     """One PostgreSQL of our own. All methods block, for milliseconds; none needs or disturbs an event loop."""
 
@@ -115,11 +122,11 @@ class PostgresServer:
         """Drops a database of `new_database`, whoever is still connected."""
         self._execute(f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)')
 
-    def template(self, name: str, build: Callable[[str], Coroutine[Any, Any, object]]) -> str:
-        """Makes the template database `name` once: `build(url)` fills it and must close its connections."""
+    def template(self, name: str, fill: Fill) -> str:
+        """Makes the template database `name` once."""
         if name not in self._templates:
             self._create(name, "template0")
-            run_apart(build(self.url(name)))
+            run_apart(fill(self.url(name)))
             self._templates.add(name)
         return name
 

@@ -1,10 +1,8 @@
 """Fixtures of the faces' tests: a whole yard on a real database, and callers who knock at its door."""
 
-import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -23,7 +21,7 @@ from taskyard.services.identity import Identity
 from taskyard.store import migrate
 from taskyard.store.database import Database
 from taskyard.store.vault import Vault
-from tests.servers import PostgresServer, run_apart
+from tests.servers import MakeDatabase
 
 SECRET_KEY = "a secret key of thirty-two bytes."
 SUPABASE_SECRET = "a supabase secret that is long enough"
@@ -120,31 +118,16 @@ async def open_world(url: str, **facts: Any) -> AsyncGenerator[World]:
             await database.close()
 
 
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite database to copy: migrating anew for each test takes longer than the test."""
-    path = tmp_path_factory.mktemp("template") / "taskyard.db"
-    run_apart(migrated(f"sqlite+aiosqlite:///{path}"))
-    return path
-
-
 @pytest.fixture
-def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+def sqlite_url(fresh_database: MakeDatabase) -> str:
     """The address of a fresh SQLite database."""
-    path = shutil.copy(sqlite_template, tmp_path / "taskyard.db")
-    return f"sqlite+aiosqlite:///{path}"
+    return fresh_database("sqlite", "faces", migrated)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def yard_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def yard_url(request: pytest.FixtureRequest, fresh_database: MakeDatabase) -> str:
     """The address of a fresh database, once per kind."""
-    if request.param == "sqlite":
-        yield request.getfixturevalue("sqlite_url")
-        return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    url = server.new_database(server.template("taskyard_faces", migrated))
-    yield url
-    server.drop_database(url)
+    return fresh_database(request.param, "faces", migrated)
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from tests.adapters.receiver import Receiver, receiver
 from tests.faults.load import Load
 from tests.faults.members import Members
 from tests.processes import Processes
-from tests.runtime.fixtures import sqlite_template, yard, yard_url
+from tests.runtime.fixtures import yard, yard_url
 from tests.runtime.yards import Yard
 
-__all__ = ["sqlite_template", "yard", "yard_url"]
+__all__ = ["yard", "yard_url"]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from taskyard.adapters.bus.local import LocalBus
 from taskyard.domain.actors import Actor
-from taskyard.domain.executions import Execution, Status, Trigger
+from taskyard.domain.executions import Execution, Status, Trigger, first_attempt
 from taskyard.domain.hints import Bus, Hint
 from taskyard.domain.ids import new_id
 from taskyard.domain.jobs import Command, Job, Kind
@@ -154,22 +154,9 @@ class Yard:
             return await self.make_execution(tx, job, **fields)
 
     async def make_execution(self, tx: Tx, job: Job, **fields: Any) -> UUID:
-        ident = new_id()
-        blank = Execution(
-            id=ident,
-            run_id=ident,
-            tenant_id=job.tenant_id,
-            job_id=job.id,
-            kind=job.kind,
-            trigger=Trigger.MANUAL,
-            status=Status.QUEUED,
-            queue=job.queue,
-            priority=job.priority,
-            created_at=tx.now,
-            available_at=tx.now,
-        )
-        await dispatch.tell(tx, await dispatch.enter(tx, [replace(blank, **fields)]))
-        return ident
+        made = first_attempt(job, Trigger.MANUAL, tx.now, **fields)
+        await dispatch.tell(tx, await dispatch.enter(tx, [made]))
+        return made.id
 
     async def make_due(self, *due: Job, ago: float = 0.0) -> None:
         """Let the jobs have been due `ago` seconds before now."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
@@ -22,6 +23,9 @@ _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
 
 
+DstMark = Literal["gap", "repeated"]
+
+
 @dataclass(frozen=True, slots=True)
 class NextRun:
     """A coming due time, with what daylight saving does to it.
@@ -31,7 +35,7 @@ class NextRun:
 
     at: datetime
     local: datetime
-    dst: str | None
+    dst: DstMark | None
 
 
 @lru_cache(maxsize=1024)
@@ -156,7 +160,7 @@ def upcoming(expression: str, zone_name: str, after: datetime, count: int) -> li
     return runs
 
 
-def _dst_mark(expression: str, local: datetime) -> str | None:
+def _dst_mark(expression: str, local: datetime) -> DstMark | None:
     wall = local.replace(tzinfo=UTC)
     if _is_fixed(expression) and next(CronSim(expression, wall - _SECOND)) != wall:
         return "gap"

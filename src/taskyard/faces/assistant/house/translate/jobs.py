@@ -120,5 +120,4 @@ def call(found: jobs.Call, actor: Actor) -> call_schemas.Call:
 
 def next_run(coming: cron.NextRun) -> schemas.NextRun:
     """A coming due time."""
-    dst = "gap" if coming.dst == "gap" else "repeated" if coming.dst == "repeated" else None
-    return schemas.NextRun(at=coming.at, local=coming.local.isoformat(), dst=dst)
+    return schemas.NextRun(at=coming.at, local=coming.local.isoformat(), dst=coming.dst)
