@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgqueuer.domain.types import QueueEntrypoint
 
-from taskyard.domain.queues import Queue
+from taskyard.domain import entrypoints
 from taskyard.domain.runs import CommandRun, DeliveryRun, HttpRun, Run, Runner
 from taskyard.services.identity import Identity
 from taskyard.services.telemetry import Telemetry
@@ -105,7 +105,7 @@ async def outdated(base_: Base) -> bool:
 async def try_engine(base_: Base) -> None:
     """Open what workers claim through, and ask it once. Raises `Unavailable`, or what the engine itself raises."""
     async with open_repository(base_.database) as repository:
-        await repository.queued_work([QueueEntrypoint(queue.value) for queue in Queue])
+        await repository.queued_work([QueueEntrypoint(name) for name in entrypoints.EVERY])
 
 
 @dataclass(frozen=True, slots=True)

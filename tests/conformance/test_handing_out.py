@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from taskyard.domain.executions import Status
 from taskyard.domain.jobs import Kind, Overlap
@@ -241,6 +242,22 @@ async def test_commands_wait_for_a_slot_and_calls_do_not(yard: Yard) -> None:
         assert one.stage.begun.count("hold") == 7
         assert one.stage.most_at_once <= 3
     assert held == 2
+
+
+async def test_commands_without_a_slot_are_left_to_other_workers(yard: Yard) -> None:
+    queued = await yard.run(await yard.job("hold", Kind.COMMAND), 5)
+    capacity = Capacity(runs=50, commands=2, grace_seconds=5)
+    async with hand(yard, capacity=capacity) as one, hand(yard, capacity=capacity) as other:
+        await eventually(lambda: len(one.stage.running) == len(other.stage.running) == 2)
+        async with yard.database.read() as tx:
+            rows = await tx.connection.execute(
+                text("SELECT dedupe_key, attempts FROM pgqueuer WHERE status = 'queued'")
+            )
+            # The last one waits, and was never claimed in vain.
+            assert [tuple(row) for row in rows] == [(str(queued[-1]), 0)]
+        one.stage.finish("hold")
+        await yard.becomes(queued[-1], Status.SUCCESS)
+        other.stage.finish("hold")
 
 
 async def test_a_held_execution_waits_for_the_one_before_it(yard: Yard) -> None:

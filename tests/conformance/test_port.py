@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 from pgqueuer.domain.types import QueueEntrypoint
+from sqlalchemy import text
 
 from taskyard.domain.executions import ticket
+from taskyard.domain.jobs import Kind
 from taskyard.domain.queues import Queue
 from taskyard.store import executions
 from taskyard.store.database import Database
@@ -193,6 +195,16 @@ async def test_a_moved_row_is_handed_out_in_its_new_place(yard: Yard) -> None:
     async with claimer(yard.database) as one:
         assert ids(await one.claim(queues=(Queue.HIGH,))) == [third]
         assert ids(await one.claim()) == [second, first]
+
+
+async def test_a_moved_command_stays_among_the_commands(yard: Yard) -> None:
+    (command,) = await yard.run(await yard.job("a", Kind.COMMAND))
+    (call,) = await yard.run(await yard.job("b"))
+    async with yard.database.write() as tx:
+        await tickets.move(tx, [command, call], Queue.HIGH, 3)
+        rows = await tx.connection.execute(text("SELECT dedupe_key, entrypoint, priority FROM pgqueuer"))
+        places = {row.dedupe_key: (row.entrypoint, row.priority) for row in rows}
+    assert places == {str(command): ("high.commands", 603), str(call): ("high", 603)}
 
 
 async def test_a_row_moved_while_it_is_claimed_goes_back_to_its_new_queue(yard: Yard) -> None:

@@ -11,7 +11,7 @@ PRIORITY_RANGE = range(-50, 51)
 
 
 class Queue(StrEnum):
-    """Each queue is one entrypoint of the engine; it can be paused alone."""
+    """Each queue can be paused alone."""
 
     HIGH = "high"
     NORMAL = "normal"

@@ -7,7 +7,7 @@ issue 224) without touching what runs.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from uuid import UUID
@@ -17,9 +17,11 @@ from pgqueuer.core.executors import AbstractEntrypointExecutor
 from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job
-from pgqueuer.domain.types import QueueEntrypoint
+from pgqueuer.domain.types import JobId, QueueEntrypoint
 from pgqueuer.ports import RepositoryPort
+from pgqueuer.ports.repository import EntrypointExecutionParameter
 
+from taskyard.domain.entrypoints import EVERY, of_commands, queue_of
 from taskyard.domain.errors import Unavailable
 from taskyard.domain.hints import Bus, QueuesChanged
 from taskyard.domain.queues import Queue, read_payload
@@ -46,14 +48,50 @@ class PutBack(Exception):
         self.delay = delay
 
 
-class PausableManager(QueueManager):
-    """PgQueuer's manager, leaving out the entrypoints of paused queues when it claims."""
+class Manager(QueueManager):
+    """PgQueuer's manager, which leaves out paused queues, and claims commands only as far as there is room for them.
 
-    paused: frozenset[Queue] = frozenset()
+    A command that was claimed and could not begin would be kept from other workers, or have to be put back.
+    """
+
+    def __init__(self, repository: RepositoryPort, room_for_commands: Callable[[], int]) -> None:
+        super().__init__(repository)
+        self.paused: frozenset[Queue] = frozenset()
+        self._room_for_commands = room_for_commands
+        self._coming: set[JobId] = set()
 
     def entrypoints_below_capacity_limits(self) -> set[QueueEntrypoint]:
-        """The queues this manager claims from."""
-        return {name for name in super().entrypoints_below_capacity_limits() if Queue(name) not in self.paused}
+        """Where this manager claims whatever there is: not where commands wait."""
+        return {name for name in self._unpaused() if not of_commands(name)}
+
+    async def fetch_jobs(
+        self, batch_size: int, global_concurrency_limit: int | None, heartbeat_timeout: timedelta
+    ) -> AsyncGenerator[Job, None]:
+        """Claim and yield, batch by batch; commands last and but once."""
+        async for job in super().fetch_jobs(batch_size, global_concurrency_limit, heartbeat_timeout):
+            yield job
+        # Those that have been claimed and not yet asked for their room still will.
+        self._coming &= self.job_context.keys()
+        room = min(batch_size, self._room_for_commands() - len(self._coming))
+        names = {name for name in self._unpaused() if of_commands(name)}
+        if room > 0 and names and not self.shutdown.is_set():
+            unlimited = EntrypointExecutionParameter(concurrency_limit=0)
+            for job in await self.queries.dequeue(
+                batch_size=room,
+                entrypoints=dict.fromkeys(names, unlimited),
+                queue_manager_id=self.queue_manager_id,
+                global_concurrency_limit=global_concurrency_limit,
+                heartbeat_timeout=heartbeat_timeout,
+            ):
+                self._coming.add(job.id)
+                yield job
+
+    def has_come(self, job: Job) -> None:
+        """The claimed row is about to take its room."""
+        self._coming.discard(job.id)
+
+    def _unpaused(self) -> list[QueueEntrypoint]:
+        return [name for name in self.entrypoint_registry if queue_of(name) not in self.paused]
 
     async def log_failure(
         self, job: Job, executor: AbstractEntrypointExecutor, exc: Exception, jbuff: JobStatusLogBuffer
@@ -76,13 +114,15 @@ class Engine:
         bus: Bus,
         open_repository: Callable[[], AbstractAsyncContextManager[RepositoryPort]],
         begin: Callable[[str, UUID], Awaitable[None]],
+        room_for_commands: Callable[[], int],
     ) -> None:
         self._database = database
         self._bus = bus
         self._open_repository = open_repository
         self._begin = begin
+        self._room_for_commands = room_for_commands
         self._heartbeat = timedelta(seconds=rules.lease_seconds / _BEATS_PER_LEASE)
-        self._manager: PausableManager | None = None
+        self._manager: Manager | None = None
         self._stopping = False
 
     async def run(self) -> None:
@@ -105,9 +145,9 @@ class Engine:
             self._manager.shutdown.set()
 
     async def _run_manager(self, repository: RepositoryPort) -> None:
-        manager = self._manager = PausableManager(repository)
-        for queue in Queue:
-            manager.entrypoint(queue.value)(self._handle)
+        manager = self._manager = Manager(repository, self._room_for_commands)
+        for name in EVERY:
+            manager.entrypoint(name)(self._handle)
         await self._read_paused(manager)
         watching = asyncio.create_task(self._watch_paused(manager))
         try:
@@ -125,6 +165,8 @@ class Engine:
 
     async def _handle(self, job: Job) -> None:
         kind, execution_id = read_payload(job.payload)
+        if self._manager is not None:
+            self._manager.has_come(job)
         if self._stopping:
             raise RetryRequested(delay=timedelta(0), reason="the worker stops")
         try:
@@ -132,7 +174,7 @@ class Engine:
         except PutBack as later:
             raise RetryRequested(delay=later.delay, reason="put back") from None
 
-    async def _watch_paused(self, manager: PausableManager) -> None:
+    async def _watch_paused(self, manager: Manager) -> None:
         with self._bus.subscribe(QueuesChanged) as mailbox:
             while True:
                 try:
@@ -142,7 +184,7 @@ class Engine:
                     pass
                 await self._read_paused(manager)
 
-    async def _read_paused(self, manager: PausableManager) -> None:
+    async def _read_paused(self, manager: Manager) -> None:
         try:
             async with self._database.read() as tx:
                 manager.paused = frozenset(await queues.paused(tx))

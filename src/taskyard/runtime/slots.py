@@ -20,7 +20,9 @@ class Capacity:
 
 
 class Slots:
-    """Counts what runs. Commands are put back rather than waited for, so that another worker may take them."""
+    """Counts what runs. The engine claims no more commands than there is room for; one that comes all the same is put
+    back rather than waited for, so that another worker may take it.
+    """
 
     def __init__(self, capacity: Capacity) -> None:
         self._most_commands = capacity.commands
@@ -42,6 +44,10 @@ class Slots:
         if self._closed:
             self.give_back(kind)
             raise PutBack(timedelta(0))
+
+    def room_for_commands(self) -> int:
+        """How many more commands may begin here."""
+        return self._most_commands - self._commands
 
     def give_back(self, kind: str) -> None:
         """Free what `take` gave."""

@@ -88,7 +88,7 @@ class Worker:
         self._attending: set[asyncio.Task[None]] = set()
         self._begin: Gather[UUID, Begun | PutBack | None] = Gather(self._begin_all)
         self._finish: Gather[Finished, bool] = Gather(self._finish_all)
-        self._engine = Engine(database, rules, bus, open_repository, self._accept)
+        self._engine = Engine(database, rules, bus, open_repository, self._accept, self._slots.room_for_commands)
 
     async def run(self) -> None:
         """Work until `stop` has been called and everything under way has ended or been given back."""

@@ -9,7 +9,9 @@ from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.adapters.persistence.queries import Queries
 from sqlalchemy import bindparam, insert, text
 
+from taskyard.domain import entrypoints
 from taskyard.domain.hints import WorkQueued
+from taskyard.domain.jobs import Kind
 from taskyard.domain.queues import Queue, Ticket, engine_priority, payload_of
 from taskyard.store.columns import to_micros
 from taskyard.store.database import Tx
@@ -23,9 +25,14 @@ _WITHDRAW = text("DELETE FROM pgqueuer WHERE status = 'queued' AND dedupe_key IN
     bindparam("keys", expanding=True)
 )
 # A claimed row moves too: should it be put back, it belongs in its new queue.
-_MOVE = text("UPDATE pgqueuer SET entrypoint = :entrypoint, priority = :priority WHERE dedupe_key IN :keys").bindparams(
-    bindparam("keys", expanding=True)
-)
+_MOVE = text(
+    """
+    UPDATE pgqueuer SET priority = :priority, entrypoint = CASE
+        WHEN entrypoint IN :of_commands THEN CAST(:for_commands AS text) ELSE CAST(:for_calls AS text)
+    END
+    WHERE dedupe_key IN :keys
+    """
+).bindparams(bindparam("keys", expanding=True), bindparam("of_commands", expanding=True))
 _KNOWN = text("SELECT dedupe_key FROM pgqueuer WHERE dedupe_key IN :keys").bindparams(bindparam("keys", expanding=True))
 
 
@@ -37,7 +44,7 @@ async def enqueue(tx: Tx, tickets: Sequence[Ticket]) -> None:
         await tx.connection.execute(_ENQUEUE_ON_SQLITE, [_sqlite_row(tx, ticket) for ticket in tickets])
     else:
         await (await _engine_queries(tx)).enqueue(
-            [ticket.queue.value for ticket in tickets],
+            [entrypoints.entrypoint(ticket.queue, ticket.kind) for ticket in tickets],
             [payload_of(ticket) for ticket in tickets],
             [engine_priority(ticket.queue, ticket.priority) for ticket in tickets],
             [max(ticket.available_at - tx.now, _NOW) for ticket in tickets],
@@ -57,9 +64,14 @@ async def move(tx: Tx, execution_ids: Iterable[UUID], queue: Queue, priority: in
     """Put executions that have not begun into `queue` with `priority`."""
     keys = [str(ident) for ident in execution_ids]
     if keys:
-        await tx.connection.execute(
-            _MOVE, {"keys": keys, "entrypoint": queue.value, "priority": engine_priority(queue, priority)}
-        )
+        facts = {
+            "keys": keys,
+            "priority": engine_priority(queue, priority),
+            "of_commands": [name for name in entrypoints.EVERY if entrypoints.of_commands(name)],
+            "for_commands": entrypoints.entrypoint(queue, Kind.COMMAND.value),
+            "for_calls": entrypoints.entrypoint(queue, Kind.HTTP.value),
+        }
+        await tx.connection.execute(_MOVE, facts)
         tx.hint(WorkQueued())
 
 
@@ -78,7 +90,7 @@ def _sqlite_row(tx: Tx, ticket: Ticket) -> dict[str, Any]:
         "heartbeat": now,
         "execute_after": to_micros(ticket.available_at),
         "status": "queued",
-        "entrypoint": ticket.queue.value,
+        "entrypoint": entrypoints.entrypoint(ticket.queue, ticket.kind),
         "dedupe_key": str(ticket.execution_id),
         "attempts": 0,
         "payload": payload_of(ticket),
