@@ -67,6 +67,23 @@ async def test_migrating_again_changes_nothing_and_keeps_what_is_there(database:
     await yard.end(queued.id)
 
 
+async def test_a_database_of_the_first_version_is_brought_up_with_what_is_in_it(
+    database: Database, now: FakeClock
+) -> None:
+    yard = await open_yard(database, now)
+    queued = await yard.run_now(await yard.http_job())
+    async with database.write() as tx:
+        if tx.is_sqlite:
+            await tx.connection.execute(text("DROP INDEX ix_pgqueuer_ready"))
+        await tx.connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    assert await migrate.pending(database)
+    await migrate.upgrade(database)
+    assert not await migrate.pending(database)
+    assert await run(database, differences) == []
+    assert queued.id in await yard.tickets()
+    await yard.end(queued.id)
+
+
 async def test_processes_that_start_at_once_migrate_once(empty: Database, database_url: str) -> None:
     others = [Database(database_url, Vault("k")) for _ in range(3)]
     try:

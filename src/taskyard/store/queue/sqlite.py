@@ -27,9 +27,13 @@ from taskyard.store.database import Database
 # Lists are handed over as JSON: SQLAlchemy would spell out a list of its own for every length, each time anew.
 _ANY_CLAIMABLE = text(
     """
-    SELECT 1 FROM pgqueuer
-    WHERE entrypoint IN (SELECT value FROM json_each(:entrypoints)) AND execute_after <= :now
-    AND (status = 'queued' OR (status = 'picked' AND heartbeat < :stale)) LIMIT 1
+    SELECT EXISTS (
+        SELECT 1 FROM pgqueuer
+        WHERE status = 'queued' AND entrypoint IN (SELECT value FROM json_each(:entrypoints)) AND execute_after <= :now
+    ) OR EXISTS (
+        SELECT 1 FROM pgqueuer
+        WHERE status = 'picked' AND entrypoint IN (SELECT value FROM json_each(:entrypoints)) AND heartbeat < :stale
+    )
     """
 )
 # Two ordered index scans joined, so that a long backlog is never sorted.
@@ -77,8 +81,9 @@ _READY = text(
 )
 _SOONEST = text(
     """
-    SELECT min(execute_after) FROM pgqueuer
+    SELECT execute_after FROM pgqueuer
     WHERE status = 'queued' AND entrypoint IN (SELECT value FROM json_each(:entrypoints)) AND execute_after > :now
+    ORDER BY execute_after LIMIT 1
     """
 )
 _VERSION = text("SELECT data_version FROM pragma_data_version")
