@@ -260,6 +260,15 @@ async def test_commands_without_a_slot_are_left_to_other_workers(yard: Yard) -> 
         other.stage.finish("hold")
 
 
+async def test_a_command_does_not_wait_for_a_backlog_of_calls(yard: Yard) -> None:
+    await yard.run(await yard.job("call"), 400)
+    (command,) = await yard.run(await yard.job("command", Kind.COMMAND))
+    async with hand(yard) as one:
+        await yard.becomes(command, Status.SUCCESS)
+        await eventually(lambda: len(one.stage.begun) == 401)
+        assert one.stage.begun.index("command") <= 300
+
+
 async def test_a_held_execution_waits_for_the_one_before_it(yard: Yard) -> None:
     job = await yard.job("hold", schedule="0 0 1 1 *", overlap=Overlap.QUEUE)
     async with hand(yard) as one:

@@ -17,7 +17,7 @@ from pgqueuer.core.executors import AbstractEntrypointExecutor
 from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job
-from pgqueuer.domain.types import JobId, QueueEntrypoint
+from pgqueuer.domain.types import JobId
 from pgqueuer.ports import RepositoryPort
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 
@@ -37,7 +37,7 @@ CLAIMS = 2 * BATCH
 POLL = timedelta(seconds=1)
 LONGEST_PAUSE = 2.0
 _BEATS_PER_LEASE = 5
-_PAUSED_AGAIN = timedelta(seconds=1)
+_UNLIMITED = EntrypointExecutionParameter(concurrency_limit=0)
 
 
 class PutBack(Exception):
@@ -60,38 +60,47 @@ class Manager(QueueManager):
         self._room_for_commands = room_for_commands
         self._coming: set[JobId] = set()
 
-    def entrypoints_below_capacity_limits(self) -> set[QueueEntrypoint]:
-        """Where this manager claims whatever there is: not where commands wait."""
-        return {name for name in self._unpaused() if not of_commands(name)}
-
     async def fetch_jobs(
         self, batch_size: int, global_concurrency_limit: int | None, heartbeat_timeout: timedelta
     ) -> AsyncGenerator[Job, None]:
-        """Claim and yield, batch by batch; commands last and but once."""
-        async for job in super().fetch_jobs(batch_size, global_concurrency_limit, heartbeat_timeout):
-            yield job
-        # Those that have been claimed and not yet asked for their room still will.
-        self._coming &= self.job_context.keys()
-        room = min(batch_size, self._room_for_commands() - len(self._coming))
-        names = {name for name in self._unpaused() if of_commands(name)}
-        if room > 0 and names and not self.shutdown.is_set():
-            unlimited = EntrypointExecutionParameter(concurrency_limit=0)
-            for job in await self.queries.dequeue(
-                batch_size=room,
-                entrypoints=dict.fromkeys(names, unlimited),
-                queue_manager_id=self.queue_manager_id,
-                global_concurrency_limit=global_concurrency_limit,
-                heartbeat_timeout=heartbeat_timeout,
-            ):
-                self._coming.add(job.id)
+        """Claim and yield until there are no more calls, with commands between the batches, so that neither starves."""
+        first = True
+        while not self.shutdown.is_set():
+            calls = await self._claim(batch_size, global_concurrency_limit, heartbeat_timeout, commands=False)
+            for job in calls:
                 yield job
+            if calls or first:
+                for job in await self._claim(self._room(), None, heartbeat_timeout, commands=True):
+                    self._coming.add(job.id)
+                    yield job
+            if not calls:
+                return
+            first = False
+
+    async def _claim(self, size: int, limit: int | None, heartbeat_timeout: timedelta, *, commands: bool) -> list[Job]:
+        names = [
+            name
+            for name in self.entrypoint_registry
+            if of_commands(name) is commands and queue_of(name) not in self.paused
+        ]
+        if size < 1 or not names:
+            return []
+        return await self.queries.dequeue(
+            batch_size=size,
+            entrypoints=dict.fromkeys(names, _UNLIMITED),
+            queue_manager_id=self.queue_manager_id,
+            global_concurrency_limit=limit,
+            heartbeat_timeout=heartbeat_timeout,
+        )
+
+    def _room(self) -> int:
+        # Commands that have been claimed and not yet asked for their room still will.
+        self._coming &= self.job_context.keys()
+        return self._room_for_commands() - len(self._coming)
 
     def has_come(self, job: Job) -> None:
         """The claimed row is about to take its room."""
         self._coming.discard(job.id)
-
-    def _unpaused(self) -> list[QueueEntrypoint]:
-        return [name for name in self.entrypoint_registry if queue_of(name) not in self.paused]
 
     async def log_failure(
         self, job: Job, executor: AbstractEntrypointExecutor, exc: Exception, jbuff: JobStatusLogBuffer

@@ -109,7 +109,6 @@ class SqliteRepository:
         self.driver = Wakeups()
         self.qbe = QueryBuilderEnvironment()
         self._woken = False
-        self._drained: list[str] = []
         self._left_behind = False
 
     async def dequeue(
@@ -122,10 +121,8 @@ class SqliteRepository:
     ) -> list[models.Job]:
         """Claim up to `batch_size` rows, best priority first, then oldest; stale claims compete with fresh ones."""
         woken, self._woken = self._woken, False
-        drained, self._drained = self._drained, []
         names = [str(name) for name in entrypoints]
-        # The engine asks until it hears that there is no more, which its last claim may have told already.
-        if not names or (names == drained and not woken):
+        if not names:
             return []
         now = self._now()
         facts = {
@@ -140,7 +137,6 @@ class SqliteRepository:
         facts |= {"manager": str(queue_manager_id), "size": batch_size, "cap": cap}
         async with self._database.write() as tx:
             rows = (await tx.connection.execute(_CLAIM, facts)).mappings().all()
-        self._drained = names if len(rows) < batch_size else []
         claimed = [_job(row, queue_manager_id) for row in rows]
         return sorted(claimed, key=lambda job: (-job.priority, job.id))
 
