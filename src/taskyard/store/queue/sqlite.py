@@ -43,7 +43,7 @@ _CLAIM = text(
     WHERE id IN (
         SELECT id FROM (
             SELECT id, priority FROM (
-                SELECT id, priority FROM pgqueuer
+                SELECT id, priority FROM pgqueuer INDEXED BY ix_pgqueuer_order
                 WHERE status = 'queued' AND entrypoint IN (SELECT value FROM json_each(:entrypoints))
                 AND execute_after <= :now
                 ORDER BY priority DESC, id LIMIT :size
@@ -81,9 +81,11 @@ _READY = text(
 )
 _SOONEST = text(
     """
-    SELECT execute_after FROM pgqueuer
-    WHERE status = 'queued' AND entrypoint IN (SELECT value FROM json_each(:entrypoints)) AND execute_after > :now
-    ORDER BY execute_after LIMIT 1
+    SELECT min((
+        SELECT execute_after FROM pgqueuer
+        WHERE status = 'queued' AND entrypoint = named.value AND execute_after > :now
+        ORDER BY execute_after LIMIT 1
+    )) FROM json_each(:entrypoints) AS named
     """
 )
 _VERSION = text("SELECT data_version FROM pragma_data_version")

@@ -31,7 +31,7 @@ engine_queue = Table(
         "entrypoint",
         sqlite_where=text("status = 'queued'"),
     ),
-    Index("ix_pgqueuer_ready", "execute_after", sqlite_where=text("status = 'queued'")),
+    Index("ix_pgqueuer_ready", "entrypoint", "execute_after", sqlite_where=text("status = 'queued'")),
     Index("ix_pgqueuer_picked", "heartbeat", sqlite_where=text("status = 'picked'")),
     Index("uq_pgqueuer_dedupe_key", "dedupe_key", unique=True),
     sqlite_autoincrement=True,

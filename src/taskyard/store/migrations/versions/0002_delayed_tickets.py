@@ -1,4 +1,4 @@
-"""Tickets by the time they are ready, so that many delayed ones are not looked through for the first."""
+"""Tickets by entrypoint and time, so that nobody looks through many delayed or foreign ones for the first."""
 
 from collections.abc import Sequence
 
@@ -15,5 +15,9 @@ def upgrade() -> None:
     """Only our twin of the engine's table needs it; PgQueuer sees to its own."""
     if op.get_bind().dialect.name == "sqlite":
         op.create_index(
-            "ix_pgqueuer_ready", "pgqueuer", ["execute_after"], unique=False, sqlite_where=sa.text("status = 'queued'")
+            "ix_pgqueuer_ready",
+            "pgqueuer",
+            ["entrypoint", "execute_after"],
+            unique=False,
+            sqlite_where=sa.text("status = 'queued'"),
         )
