@@ -40,7 +40,7 @@ async def test_a_call_is_made_as_written(clients: HttpClients, target: Receiver,
     kept = only_call(outcome)
     assert kept["duration_ms"] > 0
     assert {name: kept[name] for name in ("url", "method", "status", "body", "body_truncated", "error")} == {
-        "url": url + "?a=1&b=2+3",
+        "url": url,
         "method": "PUT",
         "status": 201,
         "body": '{"ok":true}',
@@ -59,7 +59,7 @@ async def test_the_line_shows_no_secret(clients: HttpClients, target: Receiver, 
     assert line.startswith(f"POST {target.url('/hook')} -> 200 in ")
     assert line.endswith(" ms\n")
     assert target.requests[0].headers["authorization"] == "Basic bWU6cEBzcw=="
-    assert only_call(outcome)["url"] == target.url("/hook?token=qsecret")
+    assert only_call(outcome)["url"] == target.url("/hook")
     assert "hsecret" not in json.dumps(outcome.result)
 
 

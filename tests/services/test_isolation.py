@@ -196,7 +196,10 @@ async def test_commands_need_the_permission_to_execute(yard: Yard) -> None:
     await attempt(yard, lambda tx, who, _: jobs.update(tx, who, http.id, {"name": "x"}), without, its)
 
 
-SECRETS = ("sesame-header", "sesame-query", "sesame-body", "sesame-environment", "sesame-line", "sesame-signing")
+SECRETS = (
+    *("sesame-password", "sesame-path", "sesame-header", "sesame-query", "sesame-body"),
+    *("sesame-environment", "sesame-line", "sesame-subscriber", "sesame-signing"),
+)
 
 
 async def test_no_secret_is_readable_in_the_database(
@@ -208,14 +211,15 @@ async def test_no_secret_is_readable_in_the_database(
             tx,
             yard.alice,
             job.id,
-            url="http://example.com/",
+            url="http://me:sesame-password@example.com/sesame-path",
             method="POST",
             headers={"Authorization": "sesame-header"},
             query_params={"key": "sesame-query"},
             body_template="sesame-body",
         )
     await yard.job(kind=Kind.COMMAND, command=Command("curl sesame-line", environment={"KEY": "sesame-environment"}))
-    subscription = await yard.subscribe(None, "system.alert", secret="sesame-signing")
+    address = "http://example.com/events?key=sesame-subscriber"
+    subscription = await yard.subscribe(None, "system.alert", url=address, secret="sesame-signing")
     async with yard.database.write() as tx:
         await events.append(tx, [Fact(yard.alice.tenant_id, "system.alert", {"said": "as-events-are"})])
     queued = await yard.run_now(job)
@@ -227,7 +231,9 @@ async def test_no_secret_is_readable_in_the_database(
     async with yard.database.read() as tx:
         [call] = await calls.of_job(tx, yard.alice, job.id)
         assert call.headers == {"Authorization": "sesame-header"}
-        assert (await subscriptions.get(tx, yard.alice, subscription.id)).secret == "sesame-signing"
+        assert call.url == "http://me:sesame-password@example.com/sesame-path"
+        kept = await subscriptions.get(tx, yard.alice, subscription.id)
+        assert (kept.url, kept.secret) == (address, "sesame-signing")
     stranger = Database(migrated_url, Vault("another key"), clock=yard.now)
     try:
         async with stranger.read() as tx:

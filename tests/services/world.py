@@ -161,10 +161,9 @@ class Yard:
 
     async def subscribe(self, actor: Actor | None = None, *types: str, **more: Any) -> Subscription:
         """A subscription to everything unless said otherwise."""
+        fields: dict[str, Any] = {"url": "http://127.0.0.1:9/events", "event_types": types or ("*",)} | more
         async with self.database.write() as tx:
-            return await subscriptions.create(
-                tx, actor or self.alice, url="http://127.0.0.1:9/events", event_types=types or ("*",), **more
-            )
+            return await subscriptions.create(tx, actor or self.alice, **fields)
 
 
 async def open_yard(database: Database, now: FakeClock) -> Yard:

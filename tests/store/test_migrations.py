@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, TableClause, column, inspect, select, table, text, update
 
 from taskyard.domain.errors import Unavailable
+from taskyard.services import calls, subscriptions
 from taskyard.store import migrate
-from taskyard.store.database import Database
+from taskyard.store.database import Database, Tx
 from taskyard.store.queue.tables import engine_queue
 from taskyard.store.vault import Vault
 from tests.services.world import FakeClock, open_yard
@@ -47,6 +48,32 @@ async def run(database: Database, ask: Callable[[Connection], Any]) -> Any:
         return await tx.connection.run_sync(ask)
 
 
+async def back_to_the_first_version(tx: Tx) -> None:
+    """Undo what migrations have done since, with what is in the tables."""
+    undone = [
+        "ALTER TABLE calls ADD COLUMN url VARCHAR(500)",
+        "ALTER TABLE subscriptions ADD COLUMN url VARCHAR(2000)",
+        "ALTER TABLE subscriptions RENAME COLUMN sealed TO sealed_secret",
+        "UPDATE alembic_version SET version_num = '0001'",
+        *(["DROP INDEX ix_pgqueuer_ready"] if tx.is_sqlite else []),
+    ]
+    for statement in undone:
+        await tx.connection.execute(text(statement))
+    await unseal(tx, table("calls", column("id"), column("url"), column("sealed")), lambda rest: rest)
+    secrets = table("subscriptions", column("id"), column("url"), column("sealed_secret"))
+    await unseal(tx, secrets, lambda rest: rest["secret"])
+
+
+async def unseal(tx: Tx, where: TableClause, remaining: Callable[[dict[str, Any]], Any]) -> None:
+    """Put the addresses back into a column of their own."""
+    ident, url, sealed = where.c
+    for key, together in (await tx.connection.execute(select(ident, sealed))).all():
+        secrets = tx.vault.open(together)
+        change = update(where).where(ident == key)
+        facts = {url: secrets.pop("url"), sealed: tx.vault.seal(remaining(secrets))}
+        await tx.connection.execute(change.values(facts))
+
+
 async def test_an_empty_database_gets_all_tables(empty: Database) -> None:
     assert await migrate.pending(empty)
     await migrate.upgrade(empty)
@@ -71,16 +98,20 @@ async def test_a_database_of_the_first_version_is_brought_up_with_what_is_in_it(
     database: Database, now: FakeClock
 ) -> None:
     yard = await open_yard(database, now)
-    queued = await yard.run_now(await yard.http_job())
+    job, subscription = await yard.http_job(), await yard.subscribe()
+    queued = await yard.run_now(job)
+    async with database.read() as tx:
+        called = await calls.of_job(tx, yard.alice, job.id)
     async with database.write() as tx:
-        if tx.is_sqlite:
-            await tx.connection.execute(text("DROP INDEX ix_pgqueuer_ready"))
-        await tx.connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        await back_to_the_first_version(tx)
     assert await migrate.pending(database)
     await migrate.upgrade(database)
     assert not await migrate.pending(database)
     assert await run(database, differences) == []
     assert queued.id in await yard.tickets()
+    async with database.read() as tx:
+        assert await calls.of_job(tx, yard.alice, job.id) == called
+        assert await subscriptions.get(tx, yard.alice, subscription.id) == subscription
     await yard.end(queued.id)
 
 

@@ -5,7 +5,6 @@ from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from taskyard.domain.errors import Invalid
@@ -38,20 +37,6 @@ class Subscription:
 def new_secret() -> str:
     """A signing secret with 256 bits of chance, as Standard Webhooks spells it: base64, not its URL form."""
     return "whsec_" + b64encode(secrets.token_bytes(32)).decode()
-
-
-def check_url(url: str, field: str = "url", limit: int = MAX_URL_LENGTH) -> str:
-    """`url`, or `Invalid` unless it is an absolute http(s) address of at most `limit` characters."""
-    if len(url) > limit:
-        raise Invalid(f"{field} must be at most {limit} characters", field=field)
-    try:
-        parts = urlsplit(url)
-        named = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        named = False
-    if not named or " " in url or not url.isprintable():
-        raise Invalid(f"{field} must be an absolute http or https URL", field=field)
-    return url
 
 
 def check_secret(secret: str) -> str:

@@ -12,8 +12,8 @@ from taskyard.domain.errors import Conflict, Invalid, NotFound
 from taskyard.domain.events import Fact
 from taskyard.domain.ids import new_id
 from taskyard.domain.jobs import Call, Job, Kind, facts
-from taskyard.domain.subscriptions import check_url
 from taskyard.domain.texts import check_text
+from taskyard.domain.urls import check_url
 from taskyard.services import events
 from taskyard.store import calls as store
 from taskyard.store import jobs

@@ -10,6 +10,7 @@ from taskyard.domain.events import Fact
 from taskyard.domain.executions import ACTIVE, Execution, Status, replayed
 from taskyard.domain.jobs import Kind
 from taskyard.domain.subscriptions import Subscription, disabling
+from taskyard.domain.urls import without_secrets
 from taskyard.services import events
 from taskyard.store import executions, subscriptions
 from taskyard.store.database import Tx
@@ -54,7 +55,11 @@ def _after(tx: Tx, receiver: Subscription, execution: Execution) -> Subscription
 
 def disabled(subscription: Subscription) -> Fact:
     """The event that a subscription is off."""
-    data = {"webhook_id": str(subscription.id), "url": subscription.url, "reason": subscription.disabled_reason}
+    data = {
+        "webhook_id": str(subscription.id),
+        "url": without_secrets(subscription.url),
+        "reason": subscription.disabled_reason,
+    }
     return Fact(subscription.tenant_id, "webhook.disabled", data)
 
 

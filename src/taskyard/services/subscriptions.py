@@ -10,8 +10,9 @@ from taskyard.domain.errors import Conflict, Invalid, NotFound
 from taskyard.domain.events import Event, Fact, checked_patterns
 from taskyard.domain.executions import Execution
 from taskyard.domain.ids import new_id
-from taskyard.domain.subscriptions import Subscription, check_secret, check_url, new_secret
+from taskyard.domain.subscriptions import MAX_URL_LENGTH, Subscription, check_secret, new_secret
 from taskyard.domain.texts import check_text
+from taskyard.domain.urls import check_url, without_secrets
 from taskyard.services import events
 from taskyard.store import subscriptions as store
 from taskyard.store.database import Tx
@@ -38,7 +39,7 @@ async def create(
     made = Subscription(
         id=new_id(),
         tenant_id=actor.tenant_id,
-        url=check_url(url),
+        url=check_url(url, limit=MAX_URL_LENGTH),
         event_types=tuple(checked_patterns(event_types)),
         secret=new_secret() if secret is None else check_secret(secret),
         description=None if description is None else check_text(description, "description"),
@@ -80,7 +81,7 @@ async def update(tx: Tx, actor: Actor, subscription_id: UUID, changes: Mapping[s
     if wanted.get("description") is not None:
         _ = check_text(wanted["description"], "description")
     if "url" in wanted:
-        wanted["url"] = check_url(wanted["url"])
+        wanted["url"] = check_url(wanted["url"], limit=MAX_URL_LENGTH)
     if "event_types" in wanted:
         wanted["event_types"] = tuple(checked_patterns(wanted["event_types"]))
     if wanted.get("is_active"):
@@ -132,7 +133,7 @@ async def test(tx: Tx, actor: Actor, subscription_id: UUID) -> Execution:
 def _told(subscription: Subscription, event_type: str, actor: Actor) -> Fact:
     data = {
         "webhook_id": str(subscription.id),
-        "url": subscription.url,
+        "url": without_secrets(subscription.url),
         "event_types": list(subscription.event_types),
         "is_active": subscription.is_active,
     }

@@ -1,4 +1,4 @@
-"""Calls at rest: the HTTP requests of a job, their headers, query and body sealed."""
+"""Calls at rest: the HTTP requests of a job, sealed but for their method."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,13 +12,17 @@ from taskyard.store.tables import calls
 
 
 def _row(tx: Tx, call: Call) -> dict[str, Any]:
-    secrets = {"headers": call.headers, "query_params": call.query_params, "body_template": call.body_template}
+    secrets = {
+        "url": call.url,
+        "headers": call.headers,
+        "query_params": call.query_params,
+        "body_template": call.body_template,
+    }
     return {
         "id": call.id,
         "tenant_id": call.tenant_id,
         "job_id": call.job_id,
         "position": call.position,
-        "url": call.url,
         "method": call.method,
         "sealed": tx.vault.seal(secrets),
         "created_at": call.created_at,

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from taskyard.store.database import Database
+from taskyard.store.vault import Vault
 
 # Any number no other program locks; two processes that start at once must not migrate at once.
 _LOCK = 0x7A5C_1A4D
@@ -24,7 +25,7 @@ async def upgrade(database: Database) -> None:
     async with database.write() as tx:
         if not tx.is_sqlite:
             await tx.connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        await tx.connection.run_sync(_run)
+        await tx.connection.run_sync(_run, tx.vault)
         if not tx.is_sqlite:
             await _upgrade_engine(tx.connection)
 
@@ -51,14 +52,14 @@ def _head() -> str:
     return max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-def _run(connection: Connection) -> None:
+def _run(connection: Connection, vault: Vault) -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
+    config.attributes |= {"connection": connection, "vault": vault}
     command.upgrade(config, "head")
 
 

@@ -7,7 +7,7 @@ from taskyard.store.tables import calls, jobs, subscriptions
 
 _SEALED = (
     select(calls.c.sealed).limit(1),
-    select(subscriptions.c.sealed_secret).limit(1),
+    select(subscriptions.c.sealed).limit(1),
     select(jobs.c.command).where(jobs.c.command.is_not(None)).limit(1),
 )
 

@@ -1,4 +1,4 @@
-"""Subscriptions at rest, their secrets sealed."""
+"""Subscriptions at rest, their addresses and secrets sealed."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,9 +15,8 @@ def _row(tx: Tx, subscription: Subscription) -> dict[str, Any]:
     return {
         "id": subscription.id,
         "tenant_id": subscription.tenant_id,
-        "url": subscription.url,
         "event_types": list(subscription.event_types),
-        "sealed_secret": tx.vault.seal(subscription.secret),
+        "sealed": tx.vault.seal({"url": subscription.url, "secret": subscription.secret}),
         "description": subscription.description,
         "is_active": subscription.is_active,
         "disabled_reason": subscription.disabled_reason,
@@ -30,8 +29,8 @@ def _row(tx: Tx, subscription: Subscription) -> dict[str, Any]:
 def _subscription(tx: Tx, row: RowMapping) -> Subscription:
     facts = dict(row)
     facts["event_types"] = tuple(row["event_types"])
-    secret = tx.vault.open(facts.pop("sealed_secret"))
-    return Subscription(**facts, secret=secret)
+    secrets = tx.vault.open(facts.pop("sealed"))
+    return Subscription(**facts, **secrets)
 
 
 async def add(tx: Tx, subscription: Subscription) -> None:

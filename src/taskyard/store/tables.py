@@ -158,9 +158,8 @@ calls = Table(
     _tenant(),
     Column("job_id", Uuid, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
     Column("position", Integer, nullable=False),
-    Column("url", String(500), nullable=False),
     Column("method", String(8), nullable=False),
-    # Headers, query and body may carry the receiver's keys, so they are sealed (see `store.vault`).
+    # Address, headers, query and body may carry the receiver's keys, so they are sealed (see `store.vault`).
     Column("sealed", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
@@ -295,9 +294,8 @@ subscriptions = Table(
     metadata,
     _id(),
     _tenant(),
-    Column("url", String(2000), nullable=False),
     Column("event_types", JSON_VALUE, nullable=False),
-    Column("sealed_secret", Text, nullable=False),
+    Column("sealed", Text, nullable=False),
     Column("description", Text),
     Column("is_active", Boolean, nullable=False),
     Column("disabled_reason", Text),

@@ -1,4 +1,4 @@
-"""Sealing of what must be readable again but not from a stolen database: calls' headers, subscribers' secrets."""
+"""Sealing of what must be readable again but not from a stolen database: calls, commands, subscribers' secrets."""
 
 import base64
 import json

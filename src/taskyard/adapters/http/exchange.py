@@ -12,9 +12,10 @@ import httpx2
 
 from taskyard.adapters.http.bodies import kept_headers, read_start, to_text
 from taskyard.adapters.http.guard import BlockedAddress
-from taskyard.adapters.http.request import Request, loggable_url, public_url
+from taskyard.adapters.http.request import Request
 from taskyard.adapters.http.retry_after import parse_retry_after
 from taskyard.domain.runs import Cause, Outcome, Output, Stream, Verdict
+from taskyard.domain.urls import without_secrets
 
 CONNECT_SECONDS = 10.0
 
@@ -159,7 +160,7 @@ async def exchange(
     started = time.perf_counter()
     failure = await _attempt(client, request, progress, timeout_seconds, keep_bytes)
     elapsed = round((time.perf_counter() - started) * 1000, 3)
-    done = Exchange(public_url(request.url), request.method, duration_ms=elapsed, failure=failure)
+    done = Exchange(without_secrets(str(request.url)), request.method, duration_ms=elapsed, failure=failure)
     response = progress.response
     if response is None:
         return done
@@ -176,7 +177,7 @@ async def exchange(
 
 async def report(output: Output, request: Request, done: Exchange) -> None:
     """One line for a person: what was called and how it ended; no query, header or body is shown."""
-    line = f"{request.method} {loggable_url(request.url)} -> "
+    line = f"{request.method} {done.url} -> "
     line += str(done.status) if done.status is not None else ""
     if done.failure and done.failure.cause is not Cause.STATUS:
         line += f"{' ' if done.status is not None else ''}{done.failure.error}"

@@ -61,16 +61,6 @@ def parse_url(text: str) -> httpx2.URL:
     return url
 
 
-def public_url(url: httpx2.URL) -> str:
-    """`url` without user name, password and fragment: fit to be kept."""
-    return str(url.copy_with(userinfo=b"", fragment=None))
-
-
-def loggable_url(url: httpx2.URL) -> str:
-    """`url` without its query too, where keys and tokens travel: fit to be shown."""
-    return str(url.copy_with(userinfo=b"", query=None, fragment=None))
-
-
 def parse_method(text: str) -> str:
     """The method in upper case. Raises Invalid (field `method`)."""
     method = text.strip().upper()

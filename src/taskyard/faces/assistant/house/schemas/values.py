@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from taskyard.domain.errors import Invalid
 from taskyard.domain.jobs import MAX_COMMAND_SECONDS
 from taskyard.domain.queues import PRIORITY_RANGE
-from taskyard.domain.subscriptions import check_url
+from taskyard.domain.urls import check_url
 from taskyard.faces.kit.wire import Text
 
 BIGGEST = 2**63 - 1
