@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from taskyard.domain.executions import Status
 from taskyard.domain.hints import ScheduleChanged
@@ -17,7 +17,7 @@ from taskyard.runtime.clock import LONGEST_SLEEP, Clock
 from taskyard.services.telemetry import Telemetry
 from taskyard.store.database import Database
 from taskyard.store.queue import tickets
-from taskyard.store.tables import executions
+from taskyard.store.tables import executions, jobs
 from tests.processes import eventually
 from tests.runtime.fixtures import ON_SQLITE
 from tests.runtime.yards import VAULT, DeafBus, MovableClock, Yard, background, hand
@@ -35,7 +35,7 @@ async def fired(yard: Yard) -> Counter[tuple[UUID, datetime]]:
 
 async def test_many_clocks_fire_each_due_time_once(yard: Yard) -> None:
     async with yard.database.write() as tx:
-        jobs = [await yard.make_job(tx, f"job {n}", schedule=YEARLY, overlap=Overlap.ALLOW) for n in range(60)]
+        made = [await yard.make_job(tx, f"job {n}", schedule=YEARLY, overlap=Overlap.ALLOW) for n in range(60)]
     telemetry = Telemetry()
     async with AsyncExitStack() as stack:
         databases = [Database(yard.url, VAULT) for _ in range(4)]
@@ -44,9 +44,9 @@ async def test_many_clocks_fire_each_due_time_once(yard: Yard) -> None:
         clocks = [Clock(database, DeafBus(), telemetry).run() for database in databases]
         async with background(*clocks):
             for turn in range(1, 4):
-                await yard.make_due(*jobs)
+                await yard.make_due(*made)
 
-                async def all_fired(wanted: int = turn * len(jobs)) -> bool:
+                async def all_fired(wanted: int = turn * len(made)) -> bool:
                     return (await fired(yard)).total() == wanted
 
                 await eventually(all_fired, 20)
@@ -110,6 +110,21 @@ async def test_the_clock_goes_on_after_a_failure(yard: Yard, caplog: pytest.LogC
 
         await eventually(done)
     assert "the clock stumbled" in caplog.text
+
+
+async def test_a_job_that_cannot_be_fired_stops_no_other(yard: Yard, caplog: pytest.LogCaptureFixture) -> None:
+    bad, good = [await yard.job(name, schedule=YEARLY) for name in ("bad", "good")]
+    async with yard.database.write() as tx:
+        await tx.connection.execute(update(jobs).where(jobs.c.id == bad.id).values(timezone="Mars/Olympus"))
+    await yard.make_due(bad, good)
+    async with background(Clock(yard.database, yard.bus, Telemetry()).run()):
+
+        async def done() -> bool:
+            return bool(await yard.of_job(good))
+
+        await eventually(done)
+    assert await yard.of_job(bad) == []
+    assert f"job {bad.id} cannot be fired" in caplog.text
 
 
 async def test_the_sweep_enqueues_what_the_engine_has_lost(

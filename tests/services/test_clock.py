@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -54,6 +55,34 @@ async def test_four_clocks_at_once_fire_each_due_time_once(yard: Yard) -> None:
         history = await yard.history(job)
         assert [each.due_at for each in history] == due + [due[-1] + timedelta(minutes=n) for n in range(1, 31)]
     assert len(await yard.tickets()) == 35 * len(made)
+
+
+async def test_a_clock_that_was_set_back_brings_no_due_time_again(yard: Yard) -> None:
+    job, other = [await yard.job(schedule=EVERY_MINUTE, overlap=Overlap.ALLOW) for _ in range(2)]
+    yard.now.advance(seconds=30)
+    assert (await yard.fire()).count == 2
+    first = yard.now.at
+    yard.now.advance(seconds=-20)
+    for enabled in (False, True):
+        async with yard.database.write() as tx:
+            changed = await jobs.set_enabled(tx, yard.alice, job.id, enabled=enabled)
+    assert changed.next_run_at == first + timedelta(minutes=1)
+    yard.now.advance(seconds=80)
+    assert (await yard.fire()).count == 2
+    for each in (job, other):
+        assert [row.due_at for row in await yard.history(each)] == [first, first + timedelta(minutes=1)]
+
+
+async def test_a_change_that_waited_for_the_clock_does_not_bring_its_due_time_again(yard: Yard) -> None:
+    job = await yard.job(schedule=EVERY_MINUTE)
+    asked_at = yard.now.advance(seconds=29.999)
+    due_at = yard.now.advance(seconds=0.001)
+    assert (await yard.fire()).count == 1
+    async with yard.database.write() as tx:
+        change = {"schedule": "*/2 * * * *"}
+        changed = await jobs.update(replace(tx, now=asked_at), yard.alice, job.id, change)
+    assert changed.next_run_at is not None
+    assert changed.next_run_at > due_at
 
 
 async def test_a_pass_that_is_rolled_back_leaves_nothing_and_is_repeated(yard: Yard) -> None:

@@ -109,11 +109,15 @@ class Call:
     updated_at: datetime
 
 
-def scheduled(job: Job, now: datetime) -> Job:
-    """`job` with `next_run_at` as its schedule, zone and switch ask for, seen from `now`."""
+def scheduled(job: Job, now: datetime, decided: datetime | None = None) -> Job:
+    """`job` with `next_run_at` as its schedule, zone and switch ask for, seen from `now`.
+
+    `decided` is the latest due time that has its row: none comes twice, even when the wall clock was set back.
+    """
     if not job.enabled or job.schedule is None:
         return replace(job, next_run_at=None)
-    return replace(job, next_run_at=cron.next_due(job.schedule, job.timezone, now))
+    after = now if decided is None else max(now, decided)
+    return replace(job, next_run_at=cron.next_due(job.schedule, job.timezone, after))
 
 
 def checked(job: Job) -> Job:

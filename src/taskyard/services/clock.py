@@ -29,9 +29,17 @@ class Fired:
     next_due_at: datetime | None
 
 
-async def fire_due(tx: Tx, limit: int = BATCH) -> Fired:
-    """Decide the due times of up to `limit` jobs. Any number of clocks may call this at once: row locks decide."""
-    due = await jobs.due(tx, limit)
+async def due(tx: Tx) -> Sequence[UUID]:
+    """The jobs of all tenants whose time has come."""
+    return await jobs.due_ids(tx)
+
+
+async def fire_due(tx: Tx, limit: int = BATCH, *, only: UUID | None = None) -> Fired:
+    """Decide the due times of up to `limit` jobs, or of one job only.
+
+    Any number of clocks may call this at once: row locks decide.
+    """
+    due = await jobs.due(tx, limit, only)
     active = await executions.active_of_jobs(tx, [job.id for job in due if job.overlap is not Overlap.ALLOW])
     replaceable = [job.id for job in due if job.overlap is Overlap.CANCEL_PREVIOUS]
     await executions.lock_active(tx, [ident for job_id in replaceable for ident in active.get(job_id, [])])

@@ -94,7 +94,7 @@ async def update(tx: Tx, actor: Actor, job_id: UUID, changes: Mapping[str, Any])
     changed = sorted(name for name, value in changes.items() if getattr(before, name) != value)
     # Saved as it was, a job keeps its next run: it may be due at this very moment and not have been fired yet.
     if not _TIMING.isdisjoint(changed):
-        after = scheduled(after, tx.now)
+        after = scheduled(after, tx.now, await executions.last_due_at(tx, job_id))
     await store.put(tx, after)
     if changed:
         await events.append(tx, [_told(after, _event_of(changed, after), actor, changed=changed)])

@@ -100,6 +100,12 @@ async def active_of_jobs(tx: Tx, job_ids: Iterable[UUID]) -> dict[UUID, list[UUI
     return found
 
 
+async def last_due_at(tx: Tx, job_id: UUID) -> datetime | None:
+    """The latest due time of the job that has a row."""
+    query = select(func.max(executions.c.due_at)).where(executions.c.job_id == job_id)
+    return (await tx.connection.execute(query)).scalar()
+
+
 async def to_release(tx: Tx, job_ids: Iterable[UUID]) -> list[Execution]:
     """Of each job of which nothing but held executions is left, the oldest held one. The jobs must be locked."""
     wanted = list(set(job_ids))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, bindparam, delete, func, insert, select, update
 
 from taskyard.domain.jobs import CatchUp, Command, Job, Kind, Overlap
 from taskyard.domain.queues import Queue
@@ -152,16 +152,22 @@ async def page(
     return [_job(tx, row) for row in rows], total
 
 
-async def due(tx: Tx, limit: int) -> list[Job]:
+async def due(tx: Tx, limit: int, only: UUID | None = None) -> list[Job]:
     """Jobs of all tenants whose time has come, earliest first, each locked by at most one clock."""
-    query = (
-        select(jobs)
-        .where(jobs.c.next_run_at.is_not(None), jobs.c.next_run_at <= tx.now)
-        .order_by(jobs.c.next_run_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return [_job(tx, row) for row in (await tx.connection.execute(query)).mappings()]
+    query = select(jobs).where(*_is_due(tx.now)).order_by(jobs.c.next_run_at).limit(limit)
+    if only is not None:
+        query = query.where(jobs.c.id == only)
+    rows = (await tx.connection.execute(query.with_for_update(skip_locked=True))).mappings()
+    return [_job(tx, row) for row in rows]
+
+
+async def due_ids(tx: Tx) -> list[UUID]:
+    """All whose time has come, whoever has locked them."""
+    return list((await tx.connection.execute(select(jobs.c.id).where(*_is_due(tx.now)))).scalars())
+
+
+def _is_due(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return jobs.c.next_run_at.is_not(None), jobs.c.next_run_at <= now
 
 
 async def next_due_at(tx: Tx) -> datetime | None:
