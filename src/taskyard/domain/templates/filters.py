@@ -10,7 +10,7 @@ from jinja2 import Undefined, pass_context
 from jinja2.runtime import Context
 from jinja2.tests import TESTS as JINJA_TESTS
 
-from taskyard.domain.templates.language import Budget, as_json, budget_of, measure, text_of
+from taskyard.domain.templates.language import Budget, as_json, budget_of, check_stripped, measure, text_of
 
 MAX_PRECISION = 15
 # The space keeps templates from naming these two.
@@ -100,6 +100,7 @@ def _on_text(change: Callable[[str], str]) -> Callable[[Any], str]:
 
 
 def _trim(value: Any, chars: str | None = None) -> str:
+    check_stripped(chars)
     return text_of(value).strip(chars)
 
 

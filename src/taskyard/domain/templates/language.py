@@ -15,7 +15,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 BUDGET = " budget"
 MAX_UNITS = 4 * 1024 * 1024
+UNITS_PER_MEMBER = 40
+"""What an entry of a list or mapping costs beside its own content, as measured against a character of a text."""
 MAX_INTEGER_BITS = 4096
+MAX_STRIPPED = 64
 
 # Listed methods of listed types: everything else that could be called is refused. The values are the types.
 METHODS: Mapping[str, tuple[type, ...]] = {
@@ -45,7 +48,7 @@ class BudgetSpent(Exception):
 
 
 class Budget:
-    """Units (characters, list entries, number bits) one rendering may still use."""
+    """Units (a character of a text is one) that one rendering may still use."""
 
     def __init__(self) -> None:
         self.left = MAX_UNITS
@@ -72,12 +75,12 @@ def measure(value: object, budget: Budget) -> None:
             budget.pay(item.bit_length() / 3)
         elif isinstance(item, Mapping):
             entries = cast("Mapping[object, object]", item)
-            budget.pay(len(entries))
+            budget.pay(len(entries) * UNITS_PER_MEMBER)
             waiting.extend(entries.keys())
             waiting.extend(entries.values())
         elif isinstance(item, list | tuple | set | frozenset):
             members = cast("list[object]", item)
-            budget.pay(len(members))
+            budget.pay(len(members) * UNITS_PER_MEMBER)
             waiting.extend(members)
         else:
             budget.pay(1)
@@ -119,6 +122,12 @@ def write(context: Context, value: object) -> str:
     return text_of(value)
 
 
+def check_stripped(chars: object = None) -> None:
+    """Raises SecurityError for long `chars`: stripping looks through all of them for every character it takes."""
+    if isinstance(chars, str) and len(chars) > MAX_STRIPPED:
+        raise SecurityError(f"at most {MAX_STRIPPED} different characters can be stripped")
+
+
 def _is_whole(value: object) -> bool:
     return isinstance(value, int)
 
@@ -128,7 +137,8 @@ def _multiply_cost(left: Any, right: Any) -> float:
         return _integer_cost(left.bit_length() + right.bit_length())
     for many, times in ((left, right), (right, left)):
         if isinstance(many, str | list | tuple) and _is_whole(times):
-            return len(cast("list[object]", many)) * max(times, 0)
+            each = 1 if isinstance(many, str) else UNITS_PER_MEMBER
+            return len(cast("list[object]", many)) * max(times, 0) * each
     return 1
 
 
@@ -182,6 +192,8 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
             raise SecurityError("this cannot be called")
         if name == "strftime" and not all(_DATE_FORMAT.fullmatch(str(form)) for form in (*args, *kwargs.values())):
             raise SecurityError("strftime takes plain codes such as %Y-%m-%d")
+        if name == "strip":
+            check_stripped(*args, **kwargs)
         budget = budget_of(__context)
         # A look-up reads one entry, whatever the size of the mapping.
         measure([*args, *kwargs.values()] if name == "get" else [owner, *args, *kwargs.values()], budget)
