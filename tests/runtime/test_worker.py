@@ -1,8 +1,9 @@
 """A worker's manners: cancelling by hint and by poll, output, waiting out a database that is away or restarted."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -12,7 +13,8 @@ from taskyard.domain.jobs import Job, Kind
 from taskyard.domain.runs import Outcome, Output, Run, Stream
 from taskyard.runtime.patience import patiently
 from taskyard.runtime.worker import CANCEL_POLL, Capacity
-from taskyard.services import attempts, executions, jobs, outputs
+from taskyard.services import attempts, executions, jobs, outputs, workers
+from taskyard.store.database import Tx
 from taskyard.store.vault import Vault
 from tests.processes import eventually
 from tests.runtime.fixtures import ON_SQLITE
@@ -44,6 +46,26 @@ async def test_a_hint_cancels_without_waiting_for_the_poll(yard: Yard, monkeypat
 async def test_without_hints_the_poll_cancels(yard: Yard) -> None:
     async with hand(yard, bus=DeafBus()) as one:
         assert await cancel_seconds(yard, one.stage) < CANCEL_POLL + 9
+
+
+@ON_SQLITE
+async def test_the_poll_outlives_whatever_the_database_answers(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("taskyard.runtime.worker.CANCEL_POLL", 0.05)
+    ask = workers.cancel_requests
+    asked: list[UUID] = []
+
+    async def broken_at_first(tx: Tx, worker_id: UUID) -> Sequence[UUID]:
+        asked.append(worker_id)
+        if len(asked) == 1:
+            raise RuntimeError("a lock was not to be had")
+        return await ask(tx, worker_id)
+
+    monkeypatch.setattr(workers, "cancel_requests", broken_at_first)
+    async with hand(yard, bus=DeafBus()) as one:
+        assert await cancel_seconds(yard, one.stage) < 10
+    assert "asking for cancels failed" in caplog.text
 
 
 async def test_what_a_run_prints_is_stored_before_it_is_over(yard: Yard) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 
+from taskyard.domain.errors import Unavailable
 from taskyard.domain.hints import Hint, QueuesChanged, WorkQueued
 from taskyard.store.columns import from_micros, to_micros
 from taskyard.store.database import Database
@@ -63,8 +64,23 @@ async def test_a_broken_constraint_stays_what_it_is(database: Database) -> None:
             await tx.connection.execute(insert(queues).values(name="one"))
 
     await add()
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError) as broken:
         await add()
+    assert "hide_parameters" in str(broken.value), "what was to be stored is nobody's to read in a log"
+
+
+@pytest.mark.parametrize("migrated_url", ["postgres"], indirect=True)
+@pytest.mark.parametrize("limit", ["lock_timeout", "statement_timeout"])
+async def test_what_takes_postgresql_too_long_may_well_succeed_later(database: Database, limit: str) -> None:
+    async def wait_a_little_for_the_lock() -> None:
+        async with database.write() as other:
+            await other.connection.execute(text(f"SET LOCAL {limit} = '10ms'"))
+            await other.connection.execute(text("LOCK TABLE queues"))
+
+    async with database.write() as tx:
+        await tx.connection.execute(text("LOCK TABLE queues"))
+        with pytest.raises(Unavailable):
+            await wait_a_little_for_the_lock()
 
 
 async def test_many_writers_wait_for_each_other(database: Database) -> None:

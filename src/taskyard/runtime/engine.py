@@ -22,10 +22,10 @@ from pgqueuer.ports import RepositoryPort
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 
 from taskyard.domain.entrypoints import EVERY, of_commands, queue_of
-from taskyard.domain.errors import Unavailable
 from taskyard.domain.hints import Bus, QueuesChanged
 from taskyard.domain.queues import Queue, read_payload
 from taskyard.domain.rules import Rules
+from taskyard.runtime.patience import outlived
 from taskyard.services import queues
 from taskyard.services.transactions import Database
 
@@ -194,8 +194,6 @@ class Engine:
                 await self._read_paused(manager)
 
     async def _read_paused(self, manager: Manager) -> None:
-        try:
+        with outlived("asking for paused queues"):
             async with self._database.read() as tx:
                 manager.paused = frozenset(await queues.paused(tx))
-        except Unavailable:
-            return

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from taskyard.domain.errors import Unavailable
 from taskyard.domain.rules import Rules
-from taskyard.runtime.patience import patiently
+from taskyard.runtime.patience import outlived, patiently
 from taskyard.services import workers
 from taskyard.services.transactions import Database
 
@@ -49,21 +49,19 @@ class Lease:
         """Renew until cancelled."""
         while True:
             await asyncio.sleep(self._seconds / _RENEWALS)
-            try:
+            # Without renewal all that runs here would be taken over: go on, whatever happens.
+            with outlived("renewing the lease"):
                 async with self._database.write() as tx:
                     held = await workers.renew(tx, self.id, self._seconds * _HELD_SHARE)
-            except Unavailable:
-                continue
-            except Exception:
-                # Without renewal all that runs here would be taken over: go on, whatever it was.
-                _log.exception("the lease could not be renewed; it is tried again at its next turn")
-                continue
-            if self._let_go:
-                return
-            if not held:
-                _log.warning("this process was given up for lost; it stops what it runs and starts under a new name")
-                self._on_lost()
-                await self.take()
+                if self._let_go:
+                    return
+                if not held:
+                    await self._start_anew()
+
+    async def _start_anew(self) -> None:
+        _log.warning("this process was given up for lost; it stops what it runs and starts under a new name")
+        self._on_lost()
+        await self.take()
 
     def let_go(self) -> None:
         """This process stops and is about to say so: a lease that is found ended was ended by itself."""

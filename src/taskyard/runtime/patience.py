@@ -1,6 +1,8 @@
-"""Waiting for a database that is away: what has to be written is kept until it can be."""
+"""Patience: what has to be written is kept until the database is back, and a loop outlives a turn that failed."""
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import stamina
@@ -10,6 +12,8 @@ from taskyard.domain.errors import Unavailable
 T = TypeVar("T")
 
 AWAY = "DATABASE_ERROR"
+
+_log = logging.getLogger(__name__)
 
 
 def _never() -> bool:
@@ -28,3 +32,14 @@ async def patiently(attempt: Callable[[], Awaitable[T]], *, hurried: Callable[[]
 
     retrying = stamina.AsyncRetryingCaller(attempts=None, timeout=None, wait_initial=0.05, wait_max=2.0)
     return await retrying.on(worth_waiting)(attempt)
+
+
+@contextmanager
+def outlived(doing: str) -> Generator[None]:
+    """One turn of a loop that must not end: away databases are waited for in silence, all else is logged."""
+    try:
+        yield
+    except Unavailable:
+        return
+    except Exception:
+        _log.exception("%s failed; it is tried again at its next turn", doing)

@@ -8,9 +8,9 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 
-from taskyard.domain.errors import Unavailable
 from taskyard.domain.rules import Rules
 from taskyard.runtime.lease import Lease
+from taskyard.runtime.patience import outlived
 from taskyard.services import attempts, retention
 from taskyard.services.telemetry import Telemetry
 from taskyard.services.transactions import Database
@@ -27,12 +27,8 @@ async def _regularly(seconds: float, chore: Callable[[], Awaitable[None]]) -> No
     """Do `chore` every `seconds`, give or take a tenth so that many processes do not march in step."""
     while True:
         await asyncio.sleep(seconds * random.uniform(0.9, 1.1))  # noqa: S311
-        try:
+        with outlived("a chore"):
             await chore()
-        except Unavailable:
-            continue
-        except Exception:
-            _log.exception("a chore failed; it is tried again at its next turn")
 
 
 async def reap(database: Database, rules: Rules, lease: Lease) -> None:

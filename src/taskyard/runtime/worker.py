@@ -19,7 +19,7 @@ from taskyard.domain.runs import Cause, Outcome, Run, Runner, Verdict
 from taskyard.runtime.engine import Engine, PutBack
 from taskyard.runtime.gather import Gather
 from taskyard.runtime.lease import Lease
-from taskyard.runtime.patience import patiently
+from taskyard.runtime.patience import outlived, patiently
 from taskyard.runtime.recorder import Recorder, Shelf
 from taskyard.runtime.slots import Capacity, Slots
 from taskyard.services import attempts, workers
@@ -247,23 +247,20 @@ class Worker:
                             if isinstance(hint, CancelRequested):
                                 self._cancel([hint.execution_id])
                 except TimeoutError:
-                    self._cancel(await self._requested())
+                    if self._attempts:
+                        await self._ask_for_cancels()
 
-    async def _requested(self) -> Sequence[UUID]:
-        if not self._attempts:
-            return []
-        try:
+    async def _ask_for_cancels(self) -> None:
+        with outlived("asking for cancels"):
             async with self._database.read() as tx:
-                return await workers.cancel_requests(tx, self._lease.id)
-        except Unavailable:
-            return []
+                self._cancel(await workers.cancel_requests(tx, self._lease.id))
 
     async def _watch_unattended(self) -> None:
         """Give back what the database says runs here and does not: a lost answer to a commit leaves such a row."""
         while True:
             await asyncio.sleep(self._rules.lease_seconds / _LOOKS_PER_LEASE)
             known = self._beginning | self._attempts.keys()
-            try:
+            with outlived("looking for unattended executions"):
                 async with self._database.read() as tx:
                     strays = await workers.running(tx, self._lease.id) - known
                 strays -= self._beginning | self._attempts.keys()
@@ -271,10 +268,6 @@ class Worker:
                     _log.warning("given back, begun and not attended to: %s", ", ".join(map(str, strays)))
                     async with self._database.write() as tx:
                         await attempts.give_back(tx, self._rules, self._lease.id, list(strays))
-            except Unavailable:
-                continue
-            except Exception:
-                _log.exception("looking for unattended executions failed; it is tried again at its next turn")
 
     def _cancel(self, execution_ids: Sequence[UUID]) -> None:
         for ident in execution_ids:

@@ -29,8 +29,8 @@ _log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 10
-_PASSING = ("08", "40", "53", "57P")
-"""Classes of SQLSTATE: connection lost, rolled back (deadlock), out of resources (disk full), shutting down."""
+_PASSING = ("08", "40", "53", "57P", "57014", "55P03")
+"""SQLSTATEs: connection lost, rolled back (deadlock), out of resources (disk full), shutting down, out of time."""
 
 
 @dataclass(slots=True)
@@ -200,13 +200,15 @@ def _driver_words(error: BaseException) -> str:
 
 
 def _postgres_engine(url: str) -> AsyncEngine:
-    return create_async_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=False, pool_timeout=10)
+    return create_async_engine(
+        url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=False, pool_timeout=10, hide_parameters=True
+    )
 
 
 def _sqlite_engine(url: str, begin: str | None, size: int, *, prompt: bool = False) -> AsyncEngine:
     """`begin` opens a transaction; without it every statement is one of its own."""
     address = make_url(url).set(drivername=sqlite_driver.DRIVER)
-    engine = create_async_engine(address, pool_size=size, max_overflow=0, pool_timeout=30)
+    engine = create_async_engine(address, pool_size=size, max_overflow=0, pool_timeout=30, hide_parameters=True)
 
     def on_connect(connection: Any, _record: object) -> None:
         # The driver would begin transactions by itself, and too late for IMMEDIATE to matter.
