@@ -7,7 +7,9 @@ import hmac
 import json
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -251,6 +253,39 @@ async def test_bodies_that_are_too_large(owner: Caller, nobody: Caller) -> None:
         "/api/jobs", content=fitting.ljust(MEGABYTE), headers={"Content-Type": "application/json"}
     )
     assert answer.status_code == 201
+
+
+CHUNKED = b"POST /api/jobs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("opening", "more"),
+    [
+        (b"GET /health HTTP/1.1\r\nHost: x\r\n", b"X-Much: " + b"a" * 8_000 + b"\r\n"),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nX-Much: ", b"a" * 8_000),
+        (b"GET /health?", b"a=b&" * 2_000),
+        (CHUNKED + b"0\r\n", b"X-Much: " + b"a" * 8_000 + b"\r\n"),
+        (CHUNKED, b"1;" + b"a" * 8_000),
+    ],
+    ids=["many headers", "one header", "address", "trailers", "chunk extension"],
+)
+async def test_a_request_that_never_comes_to_its_point_is_ended(owner: Caller, opening: bytes, more: bytes) -> None:
+    """Nobody has to sign in to send this much, so nobody may make the server keep it."""
+    url = urlsplit(owner.yard.url)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    try:
+        with suppress(ConnectionError):
+            writer.write(opening)
+            for _ in range(16 * MEGABYTE // len(more)):
+                writer.write(more)
+                await writer.drain()
+        answer = b""
+        with suppress(ConnectionError):
+            answer = await reader.read()
+        assert reader.at_eof() or reader.exception(), "the server has hung up"
+        assert answer[:12] in (b"", b"HTTP/1.1 431", b"HTTP/1.1 400", b"HTTP/1.1 401")
+    finally:
+        writer.close()
 
 
 async def test_paths_that_are_none_and_methods_that_are_not_answered(caller: Caller) -> None:

@@ -1,6 +1,7 @@
 """Executions: begun once, fenced, finished, retried, cancelled, lost."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -49,6 +50,7 @@ async def test_a_good_run_from_end_to_end(yard: Yard) -> None:
     assert (done.status, done.duration_ms, done.finished_at) == (Status.SUCCESS, 2500, yard.now.at)
     assert (done.response_code, done.result, done.worker_id) == (204, {"calls": [{"code": 204}]}, worker)
     assert await yard.told(after=seen) == ["execution.queued", "execution.started", "execution.succeeded"]
+    assert await yard.history(job) == [replace(done, result={})], "a list leaves out what may be megabytes"
 
 
 async def test_of_many_workers_one_begins(yard: Yard) -> None:

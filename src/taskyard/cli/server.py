@@ -64,6 +64,8 @@ async def serve(
 async def _serve(app: Any, settings: "Settings", sockets: Sequence[socket.socket], stopping: asyncio.Event) -> None:
     import uvicorn
 
+    from taskyard.cli.bounded_http import BoundedHttpProtocol
+
     class Server(uvicorn.Server):
         """Uvicorn without signal handlers of its own."""
 
@@ -75,7 +77,7 @@ async def _serve(app: Any, settings: "Settings", sockets: Sequence[socket.socket
         app,
         interface="asgi3",
         lifespan="off",
-        http="httptools",
+        http=BoundedHttpProtocol,
         ws="websockets-sansio",
         log_config=None,
         access_log=False,

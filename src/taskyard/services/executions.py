@@ -38,7 +38,7 @@ async def page(
     skip: int = 0,
     limit: int = 100,
 ) -> tuple[list[Execution], int]:
-    """Executions, newest first, and how many there are in all."""
+    """Executions without their results, newest first, and how many there are in all."""
     actor.require(Permission.READ)
     return await store.page(tx, actor.tenant_id, job_id=job_id, run_id=run_id, status=status, skip=skip, limit=limit)
 

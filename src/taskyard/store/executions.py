@@ -26,6 +26,8 @@ from taskyard.store.tables import executions
 
 _ACTIVE = executions.c.status.in_((Status.QUEUED.value, Status.RUNNING.value))
 _NO_SPEC = "{}"
+# What a run brought may be megabytes, so that a list of runs with it would fill the memory.
+_WITHOUT_RESULT = [column for column in executions.c if column is not executions.c.result]
 
 
 def _row(tx: Tx, execution: Execution) -> dict[str, Any]:
@@ -177,7 +179,10 @@ async def page(
     skip: int = 0,
     limit: int = 100,
 ) -> tuple[list[Execution], int]:
-    """The tenant's executions, newest first, and how many there are in all. Deliveries only when asked for."""
+    """The tenant's executions without their results, newest first, and how many there are in all.
+
+    Deliveries only when asked for.
+    """
     chosen = [executions.c.tenant_id == tenant_id]
     for column, value in ((executions.c.job_id, job_id), (executions.c.run_id, run_id), (executions.c.dead, dead)):
         if value is not None:
@@ -191,8 +196,8 @@ async def page(
     if status is not None:
         chosen.append(executions.c.status == status.value)
     total = (await tx.connection.execute(select(func.count()).select_from(executions).where(*chosen))).scalar_one()
-    query = select(executions).where(and_(*chosen)).order_by(executions.c.id.desc()).offset(skip).limit(limit)
-    return await fetch(tx, query), total
+    query = select(*_WITHOUT_RESULT).where(and_(*chosen)).order_by(executions.c.id.desc())
+    return await fetch(tx, query.offset(skip).limit(limit)), total
 
 
 async def bury(tx: Tx, execution_ids: Sequence[UUID]) -> set[UUID]:
@@ -236,5 +241,5 @@ async def prune(tx: Tx, before: datetime, limit: int) -> int:
 
 
 async def fetch(tx: Tx, query: Select[Any]) -> list[Execution]:
-    """The executions that `query`, a selection of whole rows, finds."""
+    """The executions that `query`, a selection of rows with or without `result`, finds."""
     return [execution_of(tx, row) for row in (await tx.connection.execute(query)).mappings()]
