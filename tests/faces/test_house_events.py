@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from taskyard.domain.events import Fact
+from taskyard.faces.kit import streams
 from taskyard.services import events
 from tests.faces.conftest import Person, World
 from tests.faces.house_work import made_job, over_network, queued, served
@@ -117,6 +118,23 @@ async def test_live_and_resumed_without_gaps_or_doubles(each_world: World) -> No
             assert [each["id"] for each in (await take(stream, 2))[1:]] == ["6"]
         history = (await http.get("/api/v1/events", params={"after": 5})).json()["items"]
         assert history[0]["data"] == {"n": 0}
+
+
+async def test_a_stream_ends_with_the_right_to_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "RECHECK_SECONDS", 0.0)
+    person = await world.user()
+    async with (
+        served(world) as url,
+        over_network(person, url) as http,
+        aclosing(listen(http)) as stream,
+    ):
+        await take(stream, 1)
+        await tell(world, person, "job.updated")
+        assert [each["event"] for each in await take(stream, 1)] == ["job.updated"]
+        await world.yard.identity.sign_out(person.token)
+        await tell(world, person, "job.deleted")
+        async with asyncio.timeout(20):
+            assert [each async for each in stream] == []
 
 
 async def test_a_stream_that_cannot_be(world: World) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from taskyard.adapters.bus.local import LocalBus
 from taskyard.domain.runs import Stream
 from taskyard.faces.assistant.house.messages import Place, leftovers, messages, read_place
+from taskyard.faces.kit import streams
 from taskyard.services import outputs
 from taskyard.services.outputs import Chunk
 from tests.faces.conftest import World
@@ -148,6 +149,27 @@ async def test_following_what_still_waits_and_ends_without_a_word(world: World) 
         assert answer.status_code == 200
         await person.http.post(f"/api/v1/executions/{ident}/cancel")
         assert [chunk async for chunk in answer.aiter_raw()] == []
+
+
+@pytest.mark.parametrize("form", ["text", "events"])
+async def test_following_ends_with_the_right_to_it(world: World, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    monkeypatch.setattr(streams, "RECHECK_SECONDS", 0.0)
+    person = await world.user()
+    execution = await running(world, person)
+    printer = Printer(world, execution)
+    async with (
+        served(world) as url,
+        over_network(person, url) as http,
+        http.stream("GET", path_of(execution.id), params={"follow": True, "format": form}) as answer,
+    ):
+        stream, got = answer.aiter_raw(), b""
+        await printer.out(b"mine")
+        async with asyncio.timeout(20):
+            while b"mine" not in got:
+                got += await anext(stream)
+            await world.yard.identity.sign_out(person.token)
+            await printer.out(b"hidden")
+            assert b"hidden" not in b"".join([chunk async for chunk in stream])
 
 
 async def test_a_lost_hint_is_made_up_for(world: World) -> None:

@@ -11,13 +11,10 @@ import httpx2
 import pytest
 import uvicorn
 from fastapi import APIRouter, FastAPI
-from starlette.datastructures import Headers, QueryParams
-from starlette.requests import HTTPConnection
 
-from taskyard.domain.errors import Invalid
 from taskyard.domain.events import Event, Fact
-from taskyard.faces.kit.auth import DefaultActor, guarded, principal
-from taskyard.faces.kit.streams import EventSourceResponse, LastSeen, ServerSentEvent, events_of, last_seen
+from taskyard.faces.kit.auth import DefaultActor, WhetherStillAllowed, guarded, principal
+from taskyard.faces.kit.streams import EventSourceResponse, ServerSentEvent, events_of
 from taskyard.faces.kit.yard import TheYard
 from taskyard.services import events
 from tests.faces.conftest import Person, World
@@ -32,8 +29,10 @@ def frame(event: Event) -> dict[str, Any]:
 
 
 @router.get("/stream", response_class=EventSourceResponse)
-async def stream(yard: TheYard, actor: DefaultActor, after: LastSeen) -> AsyncGenerator[ServerSentEvent]:
-    async for each in events_of(yard.hub, actor, after, frame):
+async def stream(
+    yard: TheYard, actor: DefaultActor, still_allowed: WhetherStillAllowed, after: int | None = None
+) -> AsyncGenerator[ServerSentEvent]:
+    async for each in events_of(yard.hub, actor, still_allowed, after, frame):
         yield each
 
 
@@ -88,7 +87,7 @@ async def test_events_come_live_and_are_resumed(world: World) -> None:
             await tell(world, alice, 1)
             assert [one["id"] for one in await frames(lines, 1)] == ["3"]
         await tell(world, alice, 2)
-        async with http.stream("GET", "/stream?after=0", headers={"Last-Event-ID": "3"}) as answer:
+        async with http.stream("GET", "/stream?after=3") as answer:
             assert [one["id"] for one in await frames(answer.aiter_lines(), 2)] == ["4", "5"]
 
 
@@ -105,21 +104,3 @@ async def test_a_stream_ends_with_the_hub(world: World) -> None:
         await world.yard.hub.close()
         async with asyncio.timeout(20):
             assert [line async for line in lines if line.startswith("data")] == []
-
-
-@pytest.mark.parametrize(
-    ("header", "query", "expected"), [(None, "", None), (None, "after=7", 7), ("9", "after=7", 9), ("", "", None)]
-)
-def test_where_to_go_on(header: str | None, query: str, expected: int | None) -> None:
-    assert last_seen(connection(header, query)) == expected
-
-
-@pytest.mark.parametrize("told", ["x", "-1", "1.5", "²", "9" * 19])
-def test_where_not_to_go_on(told: str) -> None:
-    with pytest.raises(Invalid):
-        last_seen(connection(None, str(QueryParams({"after": told}))))
-
-
-def connection(header: str | None, query: str) -> HTTPConnection:
-    headers = Headers({} if header is None else {"Last-Event-ID": header})
-    return HTTPConnection({"type": "http", "headers": headers.raw, "query_string": query.encode()})

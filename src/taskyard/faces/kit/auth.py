@@ -11,8 +11,8 @@ from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, APIKeyHeader, APIKeyQuery, HTTPBearer
 from starlette.requests import HTTPConnection
 
-from taskyard.domain.actors import Actor, Principal
-from taskyard.domain.errors import Forbidden, Unauthenticated
+from taskyard.domain.actors import Actor, Permission, Principal
+from taskyard.domain.errors import Forbidden, Unauthenticated, Unavailable
 from taskyard.faces.kit.yard import Yard, the_yard
 
 SESSION_COOKIES = ("next-auth.session-token", "__Secure-next-auth.session-token", "taskyard_session")
@@ -101,6 +101,27 @@ def default_actor(caller: Caller) -> Actor:
 
 
 DefaultActor = Annotated[Actor, Depends(default_actor)]
+
+StillAllowed = Callable[[], Awaitable[bool]]
+
+
+def still_allowed(connection: HTTPConnection, actor: DefaultActor) -> StillAllowed:
+    """Asks whether the caller of a long answer would still be let in with what they showed at its beginning."""
+
+    async def ask() -> bool:
+        try:
+            now = (await authenticate(connection, the_yard(connection))).within(actor.tenant_id)
+        except (Unauthenticated, Forbidden):
+            return False
+        except Unavailable:
+            # Nothing new can be told meanwhile.
+            return True
+        return Permission.READ in now.permissions
+
+    return ask
+
+
+WhetherStillAllowed = Annotated[StillAllowed, Depends(still_allowed)]
 
 
 def guarded(check: Callable[[Request], Awaitable[object]]) -> type[APIRoute]:

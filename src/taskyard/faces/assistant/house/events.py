@@ -11,7 +11,7 @@ from taskyard.domain.events import Event, matches
 from taskyard.faces.assistant.house.schemas import events as schemas
 from taskyard.faces.assistant.house.translate import facts as translate
 from taskyard.faces.assistant.routes.answers import answers, router_of
-from taskyard.faces.kit.auth import DefaultActor
+from taskyard.faces.kit.auth import DefaultActor, WhetherStillAllowed
 from taskyard.faces.kit.paging import MAX_OFFSET
 from taskyard.faces.kit.streams import EventSourceResponse, ServerSentEvent, events_of
 from taskyard.faces.kit.yard import TheYard
@@ -49,6 +49,7 @@ async def list_events(
 async def stream_events(
     yard: TheYard,
     actor: DefaultActor,
+    still_allowed: WhetherStillAllowed,
     types: Types = [],  # noqa: B006
     after: Annotated[
         int | None, Query(ge=0, le=MAX_OFFSET, description="Go on after this number; from now on without")
@@ -61,7 +62,8 @@ async def stream_events(
 ) -> AsyncGenerator[ServerSentEvent]:
     """Events as they happen, as server-sent events. Whoever comes back with the last id seen misses nothing."""
     seen = after if last_event_id is None else last_event_id
-    async for each in events_of(yard.hub, actor, seen, _told, lambda event: matches(types or ["*"], event.type)):
+    wanted = types or ["*"]
+    async for each in events_of(yard.hub, actor, still_allowed, seen, _told, lambda event: matches(wanted, event.type)):
         yield each
 
 

@@ -20,12 +20,12 @@ from taskyard.domain.runs import Stream
 from taskyard.faces.assistant.house import following, messages
 from taskyard.faces.assistant.house.messages import Message, Place
 from taskyard.faces.assistant.routes.answers import Answers, answers, router_of
-from taskyard.faces.kit.auth import DefaultActor
+from taskyard.faces.kit.auth import DefaultActor, WhetherStillAllowed
 from taskyard.faces.kit.paging import MAX_OFFSET
-from taskyard.faces.kit.streams import RECONNECT_MS
+from taskyard.faces.kit.streams import RECONNECT_MS, while_allowed
 from taskyard.faces.kit.yard import TheYard, Yard
 from taskyard.services import outputs
-from taskyard.services.outputs import Extent
+from taskyard.services.outputs import Extent, Reading
 
 NEXT_OFFSET = "X-Next-Offset"
 COMPLETE = "X-Output-Complete"
@@ -84,6 +84,7 @@ _ANSWERS: Answers = {
 async def read_output(
     yard: TheYard,
     actor: DefaultActor,
+    still_allowed: WhetherStillAllowed,
     execution_id: UUID,
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET, description="The first byte wanted, of all output")] = 0,
     stream: Annotated[Streams, Query(description="Offsets count all output, whichever is wanted")] = Streams.ALL,
@@ -99,11 +100,12 @@ async def read_output(
     wanted = set(Stream) if stream is Streams.ALL else {Stream(stream.value)}
     if form is Format.EVENTS:
         place = _place(last_event_id) if last_event_id else Place(offset)
-        events = _events(yard, actor, execution_id, place, wanted, follow=follow)
+        read = following.readings(yard, actor, execution_id, place.offset, follow=follow)
+        events = _events(while_allowed(read, still_allowed), place, wanted)
         return _Stream(events, "text/event-stream", LIVE)
     if follow:
-        live = _live(yard, actor, execution_id, offset, wanted)
-        return _Stream(live, TEXT, LIVE)
+        read = following.readings(yard, actor, execution_id, offset, follow=True)
+        return _Stream(_live(while_allowed(read, still_allowed), wanted), TEXT, LIVE)
     stored = _stored(yard, actor, execution_id, offset, extent.size, wanted)
     return _Stream(stored, TEXT, _headers(offset, extent, stream))
 
@@ -142,25 +144,21 @@ async def _stored(
                 return
 
 
-async def _live(
-    yard: Yard, actor: Actor, execution_id: UUID, offset: int, wanted: set[Stream]
-) -> AsyncGenerator[bytes]:
-    async with aclosing(following.readings(yard, actor, execution_id, offset, follow=True)) as read:
-        async for reading in read:
+async def _live(readings: AsyncGenerator[Reading], wanted: set[Stream]) -> AsyncGenerator[bytes]:
+    async with aclosing(readings):
+        async for reading in readings:
             for chunk in reading.chunks:
                 if chunk.stream in wanted:
                     yield chunk.content
 
 
-async def _events(
-    yard: Yard, actor: Actor, execution_id: UUID, place: Place, wanted: set[Stream], *, follow: bool
-) -> AsyncGenerator[bytes]:
+async def _events(readings: AsyncGenerator[Reading], place: Place, wanted: set[Stream]) -> AsyncGenerator[bytes]:
     yield format_sse_event(comment="listening", retry=RECONNECT_MS)
     told_at = time.monotonic()
     place = Place(place.offset, {stream: kept for stream, kept in place.kept.items() if stream in wanted})
     ending: dict[str, Any] = {"status": None, "complete": True, "next_offset": place.offset}
-    async with aclosing(following.readings(yard, actor, execution_id, place.offset, follow=follow)) as read:
-        async for reading in read:
+    async with aclosing(readings):
+        async for reading in readings:
             told, place = messages.messages(place, [chunk for chunk in reading.chunks if chunk.stream in wanted])
             for each in told:
                 yield _frame(each)
