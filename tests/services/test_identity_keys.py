@@ -1,10 +1,13 @@
 """API keys: whose they are, what they open, and that only their owner ever sees them."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import datetime
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from taskyard.domain.actors import Issuer, Role, system
 from taskyard.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
@@ -12,6 +15,8 @@ from taskyard.domain.ids import new_id
 from taskyard.domain.rules import Rules
 from taskyard.services import accounts, keys
 from taskyard.store import tenants
+from taskyard.store.database import BUSY_TIMEOUT_MS
+from tests.processes import eventually
 from tests.services.identity_world import Somebody, World, colleague, open_world, operator, register
 
 pytestmark = pytest.mark.anyio
@@ -60,6 +65,25 @@ async def test_a_key_opens_no_other_tenant_of_its_user(world: World) -> None:
         for account in (bob.tenant.id, new_id()):
             with pytest.raises(Forbidden):
                 await accounts.claim(tx, principal, account, Rules())
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_key_is_good_while_nobody_can_write(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskyard.services.identity.NOTING_SECONDS", 0.05)
+    ann = await register(world, "ann")
+    made = await create(world, ann)
+    path = make_url(world.database.url).database
+    assert path is not None
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        async with asyncio.timeout(BUSY_TIMEOUT_MS / 2000):
+            assert (await world.identity.authenticate_key(made.secret)).user == ann.user
+        assert await last_used(world, ann) is None
+
+    async def noted() -> bool:
+        return await last_used(world, ann) is not None
+
+    await eventually(noted)
 
 
 async def test_a_key_is_no_session_and_no_refresh(world: World) -> None:

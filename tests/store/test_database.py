@@ -95,6 +95,23 @@ async def test_many_writers_wait_for_each_other(database: Database) -> None:
         assert (await tx.connection.execute(select(queues.c.paused_reason))).scalar_one() == "x" * 50
 
 
+@pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
+async def test_a_writer_waits_for_its_turn_no_longer_than_for_another_process(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskyard.store.database.BUSY_TIMEOUT_MS", 20)
+
+    async def add(name: str) -> None:
+        async with database.write() as tx:
+            await tx.connection.execute(insert(queues).values(name=name))
+
+    async with database.write():
+        with pytest.raises(Unavailable):
+            await add("too long")
+    await add("in time")
+    assert await names(database) == {"in time"}
+
+
 async def test_readers_do_not_wait_for_a_writer(database: Database) -> None:
     async with database.write() as tx:
         await tx.connection.execute(insert(queues).values(name="new"))

@@ -4,6 +4,8 @@ One person, one account (RULINGS §1): a token, a cookie and an API key lead to 
 credential is said in a few plain messages, none of which tells whether a person is known here.
 """
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -24,6 +26,7 @@ DISABLED = "Account is disabled"
 REGISTRATION_CLOSED = "Registration is closed here; ask the operator for an account (taskyard user create)"
 
 KEY_USE_NOTED_EVERY = timedelta(minutes=1)
+NOTING_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Identity:
         self._house_key = tokens.house_key(secret_key)
         self._supabase_key = tokens.supabase_key(supabase_jwt_secret) if supabase_jwt_secret else None
         self._rules = rules
+        self._noting: asyncio.Task[None] | None = None
         self._token_seconds = token_seconds
 
     async def authenticate_bearer(self, token: str) -> Principal:
@@ -223,12 +227,15 @@ class Identity:
         return principal(person, issuer=Issuer.API_KEY)
 
     async def _note_key_use(self, key_id: UUID) -> None:
-        try:
+        # A database that cannot be written can still be read: a note is worth neither a refusal nor a long wait.
+        if self._noting is None or self._noting.done():
+            self._noting = asyncio.create_task(self._store_key_use(key_id))
+            await asyncio.wait({self._noting}, timeout=NOTING_SECONDS)
+
+    async def _store_key_use(self, key_id: UUID) -> None:
+        with suppress(Unavailable):
             async with self._database.write() as tx:
                 await api_keys.note_use(tx, key_id, tx.now - KEY_USE_NOTED_EVERY)
-        except Unavailable:
-            # A database that cannot be written can still be read; a note is not worth a refusal.
-            return
 
 
 def _active(person: Person) -> Person:

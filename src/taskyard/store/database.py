@@ -8,7 +8,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -100,7 +100,7 @@ class Database:
         else:
             self._pool = _postgres_engine(url)
             self._writer = self._asker = None
-        self._write_turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.is_sqlite else nullcontext()
+        self._turn = asyncio.Lock() if self.is_sqlite else None
 
     @contextmanager
     def listening(self, on_commit: Callable[[Sequence[Hint]], None]) -> Generator[None]:
@@ -130,10 +130,23 @@ class Database:
     async def write(self) -> AsyncGenerator[Tx]:
         """All or nothing: commits at the end of the block, rolls back when it raises."""
         with _spoken_plainly():
-            async with self._write_turn, self._writing() as connection:
+            async with self._own_turn(), self._writing() as connection:
                 tx = Tx(connection, self.vault, self.clock())
                 yield tx
         self._tell(tuple(tx.hints))
+
+    @asynccontextmanager
+    async def _own_turn(self) -> AsyncGenerator[None]:
+        """SQLite has one writer: the others wait here, no longer than for a writer of another process."""
+        if self._turn is None:
+            yield
+            return
+        async with asyncio.timeout(BUSY_TIMEOUT_MS / 1000):
+            await self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @asynccontextmanager
     async def _writing(self) -> AsyncGenerator[AsyncConnection]:
