@@ -15,7 +15,7 @@ from taskyard.domain.actors import Actor
 from taskyard.domain.executions import Status, Trigger, first_attempt
 from taskyard.domain.ids import new_id
 from taskyard.domain.jobs import Call, Job
-from taskyard.services import accounts, dispatch, jobs
+from taskyard.services import accounts, dispatch, events, jobs
 from taskyard.settings import Settings
 from taskyard.store import calls as call_store
 from taskyard.store import jobs as job_store
@@ -103,7 +103,7 @@ async def enqueue(place: Place, job_id: UUID, count: int) -> None:
                 job = await jobs.get(tx, actor, job_id)
                 some = range(min(_AT_ONCE, count - start))
                 entering = [first_attempt(job, Trigger.MANUAL, tx.now) for _ in some]
-                await dispatch.tell(tx, await dispatch.enter(tx, entering))
+                await events.append(tx, await dispatch.enter(tx, entering))
 
 
 async def make_due(place: Place, due_at: datetime) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from taskyard.domain.errors import Invalid
 from taskyard.domain.ids import new_id
-from taskyard.domain.jobs import Command, Job, Kind, checked, retry_policy, scheduled, timeout_seconds
+from taskyard.domain.jobs import Command, Job, Kind, at_least_once, checked, retry_policy, scheduled, timeout_seconds
 from taskyard.domain.retries import NO_RETRY, RetryPolicy
 from taskyard.domain.rules import Rules
 
@@ -63,10 +63,11 @@ def test_the_next_run_follows_schedule_zone_and_switch() -> None:
 
 
 def test_only_commands_are_not_started_again_unless_the_job_says_so() -> None:
-    assert HTTP.at_least_once()
-    assert not COMMAND.at_least_once()
-    assert replace(COMMAND, rerun_on_crash=True).at_least_once()
-    assert not replace(HTTP, rerun_on_crash=False).at_least_once()
+    assert at_least_once(Kind.HTTP, own=None)
+    assert at_least_once(Kind.DELIVERY, own=None)
+    assert not at_least_once(Kind.COMMAND, own=None)
+    assert at_least_once(Kind.COMMAND, own=True)
+    assert not at_least_once(Kind.HTTP, own=False)
 
 
 def test_the_house_decides_what_a_job_leaves_open() -> None:

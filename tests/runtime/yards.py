@@ -22,7 +22,7 @@ from taskyard.domain.runs import CommandRun, HttpRun, Outcome, Output, Run, Runn
 from taskyard.runtime.lease import Lease
 from taskyard.runtime.patience import patiently
 from taskyard.runtime.worker import Capacity, Worker
-from taskyard.services import accounts, calls, dispatch, jobs
+from taskyard.services import accounts, calls, dispatch, events, jobs
 from taskyard.services.telemetry import Telemetry
 from taskyard.store import executions as executions_store
 from taskyard.store import jobs as jobs_store
@@ -155,7 +155,7 @@ class Yard:
 
     async def make_execution(self, tx: Tx, job: Job, **fields: Any) -> UUID:
         made = first_attempt(job, Trigger.MANUAL, tx.now, **fields)
-        await dispatch.tell(tx, await dispatch.enter(tx, [made]))
+        await events.append(tx, await dispatch.enter(tx, [made]))
         return made.id
 
     async def make_due(self, *due: Job, ago: float = 0.0) -> None:

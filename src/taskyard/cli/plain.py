@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, cast
 
+from taskyard.domain.times import iso
+
 
 def plain(value: Any) -> Any:
     """`value` made of what JSON knows; times in ISO 8601 with Z, sets sorted."""
@@ -17,7 +19,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
+        return iso(value)
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return _collected(value)

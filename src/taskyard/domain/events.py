@@ -44,9 +44,6 @@ CATALOGUE: Mapping[str, str] = {
     "subscription.expiring": "A tenant's plan ends soon.",
 }
 
-SILENT_KINDS = frozenset({"delivery"})
-"""Kinds whose executions make no events: a delivery that told of itself would never end."""
-
 
 @dataclass(frozen=True, slots=True)
 class Fact:

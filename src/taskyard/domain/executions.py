@@ -1,4 +1,4 @@
-"""Executions: one attempt to run something, and the only place that says how it may change.
+"""Executions: one attempt to run something, how it comes into being and what is told of it. `endings` says how it ends.
 
 held ──release──▶ queued ──begin──▶ running ──finish──▶ success
   │                 │                  │                failure / timed_out ──▶ a new row, attempt + 1
@@ -7,18 +7,18 @@ held ──release──▶ queued ──begin──▶ running ──finish─�
 skipped, missed: due times that never ran
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from taskyard.domain.events import Fact
 from taskyard.domain.ids import new_id
 from taskyard.domain.jobs import Job, Kind
 from taskyard.domain.queues import Queue, Ticket
-from taskyard.domain.retries import CRASH_ATTEMPTS, RetryPolicy
-from taskyard.domain.runs import Cause, Outcome, Verdict
+from taskyard.domain.times import iso
 
 
 class Status(StrEnum):
@@ -145,63 +145,49 @@ def _successor(ended: Execution, now: datetime) -> Execution:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How an attempt ends. `retry_at` set means that a new attempt is queued for then."""
-
-    status: Status
-    reason: str | None = None
-    dead: bool = False
-    retry_at: datetime | None = None
-
-
-def ending(
-    execution: Execution,
-    outcome: Outcome,
-    policy: RetryPolicy,
-    now: datetime,
-    draw: float,
-    *,
-    at_least_once: bool,
-) -> Ending:
-    """What follows from `outcome`: success, cancelled, another attempt, or the end of the run.
-
-    `draw` in [0, 1) decides the jitter. `at_least_once` says whether a lost worker's run is started again.
-    """
-    if outcome.verdict is Verdict.SUCCEEDED:
-        return Ending(Status.SUCCESS)
-    if execution.cancel_requested_at is not None or outcome.verdict is Verdict.CANCELLED:
-        return Ending(Status.CANCELLED, reason=execution.reason or outcome.error)
-    if outcome.cause is Cause.WORKER_LOST:
-        return _after_lost_worker(execution, policy, now, at_least_once=at_least_once)
-    failed = Status.TIMED_OUT if outcome.verdict is Verdict.TIMED_OUT else Status.FAILURE
-    if policy.wants(outcome, execution.attempt):
-        wait = policy.wait(execution.attempt, draw, outcome.retry_after)
-        return Ending(failed, retry_at=now + timedelta(seconds=wait))
-    return _dead(execution, failed, policy)
-
-
-def _after_lost_worker(execution: Execution, policy: RetryPolicy, now: datetime, *, at_least_once: bool) -> Ending:
-    if at_least_once and execution.attempt < max(policy.attempts, CRASH_ATTEMPTS):
-        return Ending(Status.FAILURE, reason="worker lost", retry_at=now)
-    return Ending(Status.DEAD_LETTER, reason="worker lost", dead=True)
-
-
-def _dead(execution: Execution, failed: Status, policy: RetryPolicy) -> Ending:
-    """A run with one attempt that met its time limit stays `timed_out`; every other last failure is a dead letter."""
-    if failed is Status.TIMED_OUT and policy.attempts == 1:
-        return Ending(Status.TIMED_OUT, reason="time limit", dead=True)
-    if execution.attempt >= policy.attempts > 1:
-        return Ending(Status.DEAD_LETTER, reason=f"failed {execution.attempt} of {policy.attempts} attempts", dead=True)
-    return Ending(Status.DEAD_LETTER, reason="not retried", dead=True)
-
-
 def ticket(execution: Execution) -> Ticket:
     """The execution's place in the engine."""
     return Ticket(execution.id, execution.kind.value, execution.queue, execution.priority, execution.available_at)
 
 
-def facts(execution: Execution) -> dict[str, Any]:
+EVENT_OF = {
+    Status.QUEUED: "execution.queued",
+    Status.RUNNING: "execution.started",
+    Status.SUCCESS: "execution.succeeded",
+    Status.FAILURE: "execution.failed",
+    Status.TIMED_OUT: "execution.timed_out",
+    Status.CANCELLED: "execution.cancelled",
+    Status.DEAD_LETTER: "execution.dead_lettered",
+    Status.SKIPPED: "execution.skipped",
+    Status.MISSED: "execution.missed",
+}
+SILENT = frozenset({Kind.DELIVERY})
+"""Kinds whose executions make no events: a delivery that told of itself would never end."""
+
+
+def told(
+    executions: Iterable[Execution], actor: str | None = None, retries: Mapping[UUID, Execution] | None = None
+) -> list[Fact]:
+    """The events that tell of the present status of executions; `retries` are the next attempts, by their run."""
+    following = retries or {}
+    return [_fact(each, actor, following.get(each.run_id)) for each in executions if each.kind not in SILENT]
+
+
+def _fact(execution: Execution, actor: str | None, retry: Execution | None) -> Fact:
+    data = _facts(execution)
+    if retry is not None:
+        data |= {"next_execution_id": str(retry.id), "next_attempt_at": iso(retry.available_at)}
+    return Fact(
+        tenant_id=execution.tenant_id,
+        type=EVENT_OF[execution.status],
+        data=data,
+        job_id=execution.job_id,
+        execution_id=execution.id,
+        actor=actor,
+    )
+
+
+def _facts(execution: Execution) -> dict[str, Any]:
     """What events say of an execution; unset facts are left out."""
     known: dict[str, Any] = {
         "execution_id": str(execution.id),
@@ -225,5 +211,5 @@ def facts(execution: Execution) -> dict[str, Any]:
 
 def _text(value: UUID | datetime | None) -> str | None:
     if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
+        return iso(value)
     return None if value is None else str(value)

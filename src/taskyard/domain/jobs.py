@@ -85,12 +85,6 @@ class Job:
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
-    def at_least_once(self) -> bool:
-        """Whether a run that its worker did not live to finish is started again."""
-        if self.rerun_on_crash is not None:
-            return self.rerun_on_crash
-        return self.kind is not Kind.COMMAND
-
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -168,6 +162,11 @@ def retry_policy(kind: Kind, own: RetryPolicy | None, rules: Rules) -> RetryPoli
             return retries.delivery_policy(rules.delivery_scale())
         case Kind.COMMAND:
             return NO_RETRY
+
+
+def at_least_once(kind: Kind, own: bool | None) -> bool:
+    """Whether a run of `kind` that its worker did not live to finish is started again: as its job says, or by kind."""
+    return kind is not Kind.COMMAND if own is None else own
 
 
 def timeout_seconds(kind: Kind, own: float | None, rules: Rules) -> float:

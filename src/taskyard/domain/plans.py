@@ -11,6 +11,7 @@ from taskyard.domain.jobs import Call, Job, Kind, timeout_seconds
 from taskyard.domain.rules import Rules
 from taskyard.domain.runs import Cause, CommandRun, DeliveryRun, HttpCall, HttpRun, NetworkPolicy, Outcome, Run, Verdict
 from taskyard.domain.subscriptions import Subscription
+from taskyard.domain.times import iso
 
 
 def for_job(
@@ -88,5 +89,5 @@ def _context(execution: Execution, job: Job) -> dict[str, Any]:
             "attempt": execution.attempt,
             "trigger": execution.trigger.value,
         },
-        "scheduled_at": scheduled_at.isoformat().replace("+00:00", "Z"),
+        "scheduled_at": iso(scheduled_at),
     }

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from taskyard.domain.errors import Invalid
 from taskyard.domain.events import Event
+from taskyard.domain.times import iso
 
 FAILING_ALLOWED = timedelta(days=5)
 MAX_URL_LENGTH = 2000
@@ -60,7 +61,7 @@ def payload(event: Event, subscription_id: UUID, delivery_id: UUID) -> dict[str,
     return {
         "id": str(event.id),
         "event": event.type,
-        "timestamp": event.time.isoformat().replace("+00:00", "Z"),
+        "timestamp": iso(event.time),
         "seq": event.seq,
         "data": dict(event.data),
         "webhook_id": str(subscription_id),

@@ -8,17 +8,16 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, cast
 from uuid import UUID
 
 from taskyard.domain import plans
-from taskyard.domain.events import Fact
-from taskyard.domain.executions import Execution, ending, next_attempt, ticket
+from taskyard.domain.endings import ended, ending
+from taskyard.domain.executions import Execution, next_attempt, ticket, told
 from taskyard.domain.hints import OutputAppended
-from taskyard.domain.jobs import Job, Kind, retry_policy
+from taskyard.domain.jobs import Job, Kind, at_least_once, retry_policy
 from taskyard.domain.rules import Rules
 from taskyard.domain.runs import Cause, Outcome, Run, Verdict
-from taskyard.services import deliveries, dispatch
+from taskyard.services import deliveries, dispatch, events
 from taskyard.store import attempts as store
 from taskyard.store import calls, jobs, subscriptions, tenants, workers
 from taskyard.store.attempts import Held
@@ -62,7 +61,7 @@ async def begin(tx: Tx, rules: Rules, worker_id: UUID, execution_ids: Sequence[U
     left = set(execution_ids).difference(execution.id for execution in begun)
     put_back = await store.still_queued(tx, list(left)) if left else set[UUID]()
     planned = await _plans(tx, rules, begun)
-    await dispatch.tell(tx, [dispatch.fact(execution) for execution in begun])
+    await events.append(tx, told(begun))
     return Beginning(planned, put_back)
 
 
@@ -166,22 +165,22 @@ async def _end(
     """Decide and write the endings of locked executions, with the retries and releases that follow from them."""
     if not ends:
         return
-    ended: list[Execution] = []
-    retries: list[Execution] = []
+    over: list[Execution] = []
+    retries: dict[UUID, Execution] = {}
     for execution, outcome in ends:
-        over, again = _ended(tx, rules, execution, outcome, known_jobs.get(execution.job_id or execution.id))
-        ended.append(over)
-        if again is not None:
-            retries.append(again)
-    await store.finish(tx, ended)
-    retrying = {retry.run_id: retry for retry in retries}
-    facts = [_told_ending(execution, retrying.get(execution.run_id)) for execution in ended]
-    facts += await dispatch.enter(tx, retries)
-    facts += await deliveries.note(tx, [execution for execution in ended if execution.kind is Kind.DELIVERY])
-    over_jobs = {execution.job_id for execution in ended if execution.run_id not in retrying}
+        job = known_jobs.get(execution.job_id) if execution.job_id else None
+        end, retry = _ended(tx, rules, execution, outcome, job)
+        over.append(end)
+        if retry is not None:
+            retries[retry.run_id] = retry
+    await store.finish(tx, over)
+    facts = told(over, retries=retries)
+    facts += await dispatch.enter(tx, list(retries.values()))
+    facts += await deliveries.note(tx, [execution for execution in over if execution.kind is Kind.DELIVERY])
+    over_jobs = {execution.job_id for execution in over if execution.run_id not in retries}
     await dispatch.release(tx, [job_id for job_id in serial if job_id in over_jobs])
-    await dispatch.tell(tx, facts)
-    for execution in ended:
+    await events.append(tx, facts)
+    for execution in over:
         tx.hint(OutputAppended(execution.id))
 
 
@@ -189,43 +188,8 @@ def _ended(
     tx: Tx, rules: Rules, execution: Execution, outcome: Outcome, job: Job | None
 ) -> tuple[Execution, Execution | None]:
     policy = retry_policy(execution.kind, job.retry if job else None, rules)
-    at_least_once = job.at_least_once() if job else execution.kind is not Kind.COMMAND
+    again = at_least_once(execution.kind, job.rerun_on_crash if job else None)
     draw = random.random()  # noqa: S311  jitter, not a secret
-    decided = ending(execution, outcome, policy, tx.now, draw, at_least_once=at_least_once)
-    began = execution.started_at or tx.now
-    over = replace(
-        execution,
-        status=decided.status,
-        dead=decided.dead,
-        reason=decided.reason,
-        finished_at=tx.now,
-        duration_ms=max(0, round((tx.now - began).total_seconds() * 1000)),
-        error=None if outcome.error is None else _storable(outcome.error),
-        response_code=outcome.response_code,
-        exit_code=outcome.exit_code,
-        result=_storable(outcome.result),
-    )
-    if decided.retry_at is None:
-        return over, None
-    return over, next_attempt(execution, tx.now, decided.retry_at)
-
-
-def _storable(value: Any) -> Any:
-    """`value` (JSON) with replacement characters for what PostgreSQL cannot store: NUL and lone surrogates."""
-    match value:
-        case str() if value.isascii():
-            return value.replace("\0", "\ufffd") if "\0" in value else value
-        case str():
-            return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        case Mapping():
-            return {_storable(name): _storable(each) for name, each in cast("Mapping[str, Any]", value).items()}
-        case list() | tuple():
-            return [_storable(each) for each in cast("Sequence[Any]", value)]
-        case _:
-            return value
-
-
-def _told_ending(execution: Execution, retry: Execution | None) -> Fact:
-    if retry is None:
-        return dispatch.fact(execution)
-    return dispatch.fact(execution, next_execution_id=str(retry.id), next_attempt_at=retry.available_at.isoformat())
+    decided = ending(execution, outcome, policy, tx.now, draw, at_least_once=again)
+    over = ended(execution, outcome, decided, tx.now)
+    return over, None if decided.retry_at is None else next_attempt(execution, tx.now, decided.retry_at)

@@ -1,13 +1,12 @@
 """Stopping executions: those that wait end at once, those that run are stopped by their workers."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from uuid import UUID
 
+from taskyard.domain.endings import cancelled
 from taskyard.domain.events import Fact
-from taskyard.domain.executions import Execution, Status
+from taskyard.domain.executions import Execution, told
 from taskyard.domain.hints import CancelRequested, OutputAppended
-from taskyard.services import dispatch
 from taskyard.store import attempts, executions
 from taskyard.store.database import Tx
 from taskyard.store.queue import tickets
@@ -30,12 +29,9 @@ async def stop(
 
 async def end_waiting(tx: Tx, waiting: Sequence[Execution], reason: str | None, actor: str | None) -> list[Fact]:
     """End queued executions this transaction has locked; answers the events to append."""
-    ended = [
-        replace(execution, status=Status.CANCELLED, held=False, reason=reason, finished_at=tx.now)
-        for execution in waiting
-    ]
+    ended = [cancelled(execution, reason, tx.now) for execution in waiting]
     await attempts.finish(tx, ended)
     await tickets.withdraw(tx, [execution.id for execution in ended])
     for execution in ended:
         tx.hint(OutputAppended(execution.id))
-    return dispatch.told([dispatch.fact(execution, actor) for execution in ended])
+    return told(ended, actor)

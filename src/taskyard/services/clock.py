@@ -1,16 +1,17 @@
 """The clock's use case: every due time becomes exactly one execution row, in one transaction with all it brings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from taskyard.domain import overlaps, schedules
+from taskyard.domain.endings import cancelled
 from taskyard.domain.events import Fact
 from taskyard.domain.executions import Execution, Status, Trigger, first_attempt
 from taskyard.domain.jobs import Job, Overlap
 from taskyard.domain.schedules import Fate
-from taskyard.services import cancelling, dispatch
+from taskyard.services import cancelling, dispatch, events
 from taskyard.store import executions, jobs
 from taskyard.store.database import Tx
 
@@ -49,16 +50,16 @@ async def fire_due(tx: Tx, limit: int = BATCH, *, only: UUID | None = None) -> F
     share = max(1, min(schedules.MAX_FATES, MAX_ROWS // max(1, len(due))))
     for job in due:
         fates, upcoming = schedules.fates(job, tx.now, share)
-        entered, cancelled = await _enter(tx, job, fates, active.get(job.id, []))
+        entered, replaced = await _enter(tx, job, fates, active.get(job.id, []))
         entering += entered
-        facts += cancelled
+        facts += replaced
         ran = [execution.due_at for execution in entered if execution.status is Status.QUEUED]
         moves.append((job.id, upcoming, ran[-1] if ran else job.last_run_at))
     await jobs.advance(tx, moves)
     facts += await dispatch.enter(tx, entering)
     # What a held run waited for may have been cancelled in this very pass.
     await dispatch.release(tx, list({row.job_id for row in entering if row.held and row.job_id}))
-    await dispatch.tell(tx, facts)
+    await events.append(tx, facts)
     lateness = max((tx.now - job.next_run_at for job in due if job.next_run_at), default=timedelta(0))
     return Fired(len(entering), lateness, await jobs.next_due_at(tx))
 
@@ -76,15 +77,12 @@ async def _enter(tx: Tx, job: Job, fates: Sequence[Fate], active: Sequence[UUID]
         else:
             if way.cancels:
                 facts += await cancelling.stop(tx, job.tenant_id, way.cancels, REPLACED)
-                entered |= {ident: _replaced(tx, entered[ident]) for ident in way.cancels if ident in entered}
+                fresh = [entered[ident] for ident in way.cancels if ident in entered]
+                entered |= {each.id: cancelled(each, REPLACED, tx.now) for each in fresh}
             execution = _row(tx, job, fate.due_at, Status.QUEUED, held=way.held)
             unfinished.append(execution.id)
         entered[execution.id] = execution
     return list(entered.values()), facts
-
-
-def _replaced(tx: Tx, execution: Execution) -> Execution:
-    return replace(execution, status=Status.CANCELLED, held=False, reason=REPLACED, finished_at=tx.now)
 
 
 def _row(

@@ -126,7 +126,7 @@ async def _again(tx: Tx, actor: Actor, ended: Sequence[Execution]) -> list[Execu
         raise Conflict("A delivery is sent again from its webhook", code="IS_DELIVERY")
     started = [replayed(execution, tx.now, actor.user_id) for execution in ended]
     await store.bury(tx, [execution.id for execution in ended])
-    await dispatch.tell(tx, await dispatch.enter(tx, started, actor.name))
+    await events.append(tx, await dispatch.enter(tx, started, actor.name))
     return started
 
 

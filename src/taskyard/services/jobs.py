@@ -132,7 +132,7 @@ async def run_now(tx: Tx, actor: Actor, job_id: UUID) -> Execution:
     told = await dispatch.enter(tx, [execution], actor.name)
     # Late, since from here on other changes of the job wait.
     await store.touch_last_run(tx, job.id, tx.now)
-    await dispatch.tell(tx, told)
+    await events.append(tx, told)
     return execution
 
 

@@ -24,21 +24,16 @@ def _charset(declared: str | None) -> str:
     return name if name in _CHARSETS else "utf-8"
 
 
-def _storable(text: str) -> str:
-    # PostgreSQL keeps no NUL in text and no lone surrogate in JSON.
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
-
-
 def to_text(body: bytes, charset: str | None, *, truncated: bool) -> str:
     """`body` as text; what cannot be decoded becomes U+FFFD, and a character that was cut in two is left out."""
     decoder = codecs.getincrementaldecoder(_charset(charset))("replace")
-    return _storable(decoder.decode(body, final=not truncated))
+    return decoder.decode(body, final=not truncated)
 
 
 def kept_headers(headers: httpx2.Headers) -> Mapping[str, str]:
     """The first 100 headers by lower-case name, repeated ones joined with a comma, values cut at 8 KB."""
     names = list(dict.fromkeys(name.lower() for name in headers))[:MAX_RESPONSE_HEADERS]
-    return {_storable(name): _storable(headers[name][:MAX_HEADER_CHARACTERS]) for name in names}
+    return {name: headers[name][:MAX_HEADER_CHARACTERS] for name in names}
 
 
 class _Inflating:

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
+from taskyard.domain.times import iso
 from taskyard.faces.kit import wellbeing
 from taskyard.faces.kit.names import FaceName
-from taskyard.faces.kit.wire import moment
 from taskyard.faces.kit.yard import Yard
 
 ALL = "all"
@@ -61,7 +61,7 @@ async def _health(yard: Yard) -> JSONResponse:
             "scheduler": state.scheduler_word,
             "claude_code": "available" if yard.claude_code else "unavailable",
         },
-        "timestamp": moment(datetime.now(UTC)),
+        "timestamp": iso(datetime.now(UTC)),
         "version": yard.version,
     }
     return JSONResponse(body, 200 if state.database else 503)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from taskyard.domain.times import iso
 from taskyard.faces.kit.names import FaceName
-from taskyard.faces.kit.wire import moment
 
 API_VERSION = "1.0.0"
 
@@ -86,4 +86,4 @@ FORMATS: Mapping[FaceName, Render] = {
 
 
 def _now() -> str:
-    return moment(datetime.now(UTC))
+    return iso(datetime.now(UTC))

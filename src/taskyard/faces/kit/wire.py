@@ -1,6 +1,6 @@
 """How values look on the wire, the same on every face."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from email_validator import EmailNotValidError, validate_email
@@ -8,14 +8,9 @@ from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from taskyard.domain.credentials import MAX_EMAIL_LENGTH
+from taskyard.domain.times import iso
 
-
-def moment(at: datetime) -> str:
-    """An aware time as "2024-01-02T02:00:00Z"; microseconds are shown only when there are any."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-Moment = Annotated[datetime, PlainSerializer(moment, return_type=str, when_used="json")]
+Moment = Annotated[datetime, PlainSerializer(iso, return_type=str, when_used="json")]
 """A time in a response."""
 
 
