@@ -5,7 +5,6 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from taskyard.cli import (
     causes,
@@ -23,6 +22,7 @@ from taskyard.cli import (
     users,
 )
 from taskyard.cli.options import epilog
+from taskyard.cli.usage import Commands, Group
 from taskyard.domain.errors import TaskyardError, Unavailable
 
 RUN = "Run the yard"
@@ -33,7 +33,7 @@ LEARN = "Learn and build"
 ORDER = ("serve", "worker", "migrate", "doctor", "jobs", "executions", "user", "key", "token", "tenant", "demo")
 
 
-class Ordered(TyperGroup):
+class Ordered(Group):
     """Lists the commands in the order in which people meet them."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -42,15 +42,15 @@ class Ordered(TyperGroup):
         return sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
 
 
-app = typer.Typer(
+app = Commands(
     cls=Ordered,
     name="taskyard",
     help="One yard for the work people give to machines: on a clock or in a queue, watched live, nothing lost.",
     epilog=epilog(
         "taskyard demo                     the whole story in 20 seconds",
         "taskyard serve                    the yard on http://127.0.0.1:8000",
-        'taskyard jobs add tidy --schedule "0 4 * * *" --command "find /tmp -mtime +7 -delete"',
-        "taskyard jobs run tidy --follow   run it now and watch",
+        'taskyard jobs add space --schedule "0 4 * * *" --command "df -h"',
+        "taskyard jobs run space --follow  run it now and watch",
     ),
     no_args_is_help=True,
     add_completion=False,

@@ -6,9 +6,10 @@ import typer
 
 from taskyard.cli import screen
 from taskyard.cli.options import AsJson, DataDir
+from taskyard.cli.usage import Commands
 
 
-def register(app: typer.Typer, panel: str) -> None:
+def register(app: Commands, panel: str) -> None:
     """Add the command to the command line."""
     app.command(rich_help_panel=panel)(doctor)
 

@@ -27,9 +27,12 @@ commands = group(
 @commands.command("list")
 def list_executions(
     job: Annotated[str | None, typer.Option(metavar="JOB", help="Only of this job.", show_default=False)] = None,
-    status: Annotated[Status | None, typer.Option(help="Only with this status.", show_default=False)] = None,
+    status: Annotated[
+        Status | None,
+        typer.Option(metavar="STATUS", help=f"Only with this status: {', '.join(Status)}.", show_default=False),
+    ] = None,
     dead: Annotated[bool, typer.Option("--dead", help="Only dead letters.", show_default=False)] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="How many at most.")] = 20,
     tenant: TenantChoice = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,

@@ -50,13 +50,13 @@ Retries = Annotated[
         min=0,
         max=99,
         metavar="N",
-        help="Further attempts after a failure.  [default: the house's for calls, 0 for commands]",
-        show_default=False,
+        help="Further attempts after a failure.",
+        show_default="the house's for calls, 0 for commands",
     ),
 ]
 Timeout = Annotated[
     float | None,
-    typer.Option(metavar="SECONDS", help="Limit of one attempt.  [default: the house's]", show_default=False),
+    typer.Option(metavar="SECONDS", help="Limit of one attempt.", show_default="the house's"),
 ]
 
 

@@ -30,7 +30,7 @@ def list_jobs(
     search: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Only names with TEXT.", show_default=False)
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="How many at most.")] = 100,
     tenant: TenantChoice = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -64,7 +64,7 @@ def show(job: JobWord, tenant: TenantChoice = None, data_dir: DataDir = None, as
 
 @commands.command()
 def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="To tell it apart.", show_default=False)],
     schedule: job_form.Schedule = None,
     timezone: job_form.Timezone = "UTC",
     command: job_form.CommandLine = None,
@@ -74,8 +74,13 @@ def add(
     body: job_form.Body = None,
     retries: job_form.Retries = None,
     timeout: job_form.Timeout = None,
-    overlap: Annotated[Overlap, typer.Option(help="What a due time does while the last run goes on.")] = Overlap.SKIP,
-    catch_up: Annotated[CatchUp, typer.Option(help="Which due times run after a downtime.")] = CatchUp.LATEST,
+    overlap: Annotated[
+        Overlap,
+        typer.Option(metavar="POLICY", help=f"What a due time does while the last run goes on: {', '.join(Overlap)}."),
+    ] = Overlap.SKIP,
+    catch_up: Annotated[
+        CatchUp, typer.Option(metavar="POLICY", help=f"Which due times run after a downtime: {', '.join(CatchUp)}.")
+    ] = CatchUp.LATEST,
     disabled: Annotated[bool, typer.Option("--disabled", help="Make it switched off.", show_default=False)] = False,
     tenant: TenantChoice = None,
     data_dir: DataDir = None,
@@ -137,7 +142,7 @@ def run(
 @commands.command("next")
 def next_runs(
     job: JobWord,
-    count: Annotated[int, typer.Option(min=1, max=100)] = 5,
+    count: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="How many due times.")] = 5,
     tenant: TenantChoice = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,

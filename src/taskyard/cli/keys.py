@@ -25,9 +25,7 @@ commands = group(
 @commands.command()
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="To tell keys apart.", show_default=False)],
-    user: Annotated[
-        str | None, typer.Option(metavar="EMAIL", help="Whose key.  [default: the owner's]", show_default=False)
-    ] = None,
+    user: Annotated[str | None, typer.Option(metavar="EMAIL", help="Whose key.", show_default="the owner's")] = None,
     tenant: TenantChoice = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,

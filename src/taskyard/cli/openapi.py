@@ -9,9 +9,10 @@ import typer
 
 from taskyard.cli import screen
 from taskyard.cli.options import AsJson, epilog
+from taskyard.cli.usage import Commands
 
 
-def register(app: typer.Typer, panel: str) -> None:
+def register(app: Commands, panel: str) -> None:
     """Add the command to the command line."""
     app.command(rich_help_panel=panel, epilog=epilog("taskyard openapi --out docs/openapi --check"))(openapi)
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from taskyard.cli.usage import Commands, Group
+
 COMMON = "Common options"
 
 DataDir = Annotated[
@@ -12,9 +14,9 @@ DataDir = Annotated[
     typer.Option(
         "--data-dir",
         metavar="DIR",
-        help="Folder of the yard's database and keys.  [default: data]",
+        help="Folder of the yard's database and keys.",
         rich_help_panel=COMMON,
-        show_default=False,
+        show_default="data",
     ),
 ]
 AsJson = Annotated[
@@ -25,8 +27,8 @@ TenantChoice = Annotated[
     str | None,
     typer.Option(
         "--tenant",
-        metavar="ID",
-        help="Act in this tenant instead of the operator's own.",
+        metavar="TENANT",
+        help="Act in this tenant (its id, the beginning or end of it, or its name) instead of the operator's own.",
         rich_help_panel=COMMON,
         show_default=False,
     ),
@@ -42,9 +44,9 @@ ExecutionWord = Annotated[
 ]
 
 
-def group(help_text: str, *examples: str) -> typer.Typer:
+def group(help_text: str, *examples: str) -> Commands:
     """A group of commands that shows its help when called alone."""
-    return typer.Typer(help=help_text, epilog=epilog(*examples), no_args_is_help=True)
+    return Commands(cls=Group, help=help_text, epilog=epilog(*examples), no_args_is_help=True)
 
 
 def epilog(*examples: str) -> str | None:

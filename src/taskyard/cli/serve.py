@@ -6,6 +6,7 @@ import typer
 
 from taskyard.cli import sockets
 from taskyard.cli.options import AsJson, DataDir, epilog
+from taskyard.cli.usage import Commands
 
 if TYPE_CHECKING:
     from taskyard import bootstrap
@@ -16,7 +17,7 @@ NoClock = Annotated[
 ]
 
 
-def register(app: typer.Typer, panel: str) -> None:
+def register(app: Commands, panel: str) -> None:
     """Add the commands to the command line."""
     app.command(
         rich_help_panel=panel,
@@ -31,13 +32,11 @@ def register(app: typer.Typer, panel: str) -> None:
 
 def serve(
     host: Annotated[
-        str | None, typer.Option(metavar="HOST", help="Address to listen on.  [default: 127.0.0.1]", show_default=False)
+        str | None, typer.Option(metavar="HOST", help="Address to listen on.", show_default="127.0.0.1")
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(
-            min=0, max=65535, metavar="PORT", help="0 takes any that is free.  [default: 8000]", show_default=False
-        ),
+        typer.Option(min=0, max=65535, metavar="PORT", help="0 takes any that is free.", show_default="8000"),
     ] = None,
     bind: Annotated[
         list[str] | None,

@@ -8,6 +8,7 @@ import typer
 from taskyard.cli import screen
 from taskyard.cli.desk import Desk, at_desk
 from taskyard.cli.options import AsJson, DataDir, TenantChoice, epilog
+from taskyard.cli.usage import Commands
 from taskyard.domain.errors import Forbidden
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -15,7 +16,7 @@ _LENGTH = re.compile(r"(\d{1,9})([smhd]?)")
 MAX_SECONDS = 366 * 86_400
 
 
-def register(app: typer.Typer, panel: str) -> None:
+def register(app: Commands, panel: str) -> None:
     """Add the command to the command line."""
     app.command(
         rich_help_panel=panel,
@@ -26,9 +27,7 @@ def register(app: typer.Typer, panel: str) -> None:
 
 
 def token(
-    user: Annotated[
-        str | None, typer.Option(metavar="EMAIL", help="Whose token.  [default: the owner's]", show_default=False)
-    ] = None,
+    user: Annotated[str | None, typer.Option(metavar="EMAIL", help="Whose token.", show_default="the owner's")] = None,
     expires: Annotated[str, typer.Option(metavar="TIME", help="How long it is good: 30m, 12h, 7d.")] = "24h",
     tenant: TenantChoice = None,
     data_dir: DataDir = None,

@@ -24,9 +24,9 @@ commands = group(
 def create(
     email: Annotated[str, typer.Argument(metavar="EMAIL", show_default=False)],
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Full name.  [default: from the address]", show_default=False)
+        str | None, typer.Option(metavar="NAME", help="Full name.", show_default="from the address")
     ] = None,
-    role: Annotated[Role, typer.Option(help="What they may do.")] = Role.DEVELOPER,
+    role: Annotated[Role, typer.Option(metavar="ROLE", help=f"What they may do: {', '.join(Role)}.")] = Role.DEVELOPER,
     password_stdin: Annotated[
         bool,
         typer.Option(

@@ -18,6 +18,7 @@ from taskyard.cli.demo.lines import LineTeller
 from taskyard.cli.demo.receiver import receiving
 from taskyard.cli.demo.scene import Scene, SceneReader
 from taskyard.cli.options import AsJson
+from taskyard.cli.usage import Commands
 from taskyard.domain.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ READERS_PAUSE = 1.2
 FRAMES_PER_SECOND = 12
 
 
-def register(app: typer.Typer, panel: str) -> None:
+def register(app: Commands, panel: str) -> None:
     """Add the command to the command line."""
     app.command(rich_help_panel=panel)(demo)
 
