@@ -10,12 +10,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from taskyard import bootstrap
 from taskyard.domain.errors import Unauthenticated
-from taskyard.services import first_start
+from taskyard.domain.rules import Rules
+from taskyard.domain.runs import Stream
+from taskyard.services import attempts, first_start, outputs, workers
+from taskyard.services.outputs import Chunk
 from taskyard.settings import Settings
 from tests.processes import SETTINGS, clean_environment
 
@@ -190,6 +194,26 @@ def test_an_execution_is_shown_cancelled_and_retried(yard: Cli) -> None:
     assert listed["total"] == 1
     assert yard("executions", "list", "--dead", "--json").data == {"executions": [], "total": 0}
     assert yard("executions", "logs", part).out == ""
+
+
+def test_output_as_json_holds_whole_characters(yard: Cli, tmp_path: Path) -> None:
+    queued = yard("jobs", "run", "hello", "--json").data
+    whole = "ab€c".encode()
+
+    async def print_it() -> None:
+        async with bootstrap.base(_settings(tmp_path)) as base, base.database.write() as tx:
+            worker_id = await workers.register(tx, "worker", 3600)
+            begun = (await attempts.begin(tx, Rules(), worker_id, [UUID(queued["id"])])).begun[0].execution
+            parts = [(0, whole[:3]), (3, whole[3:])]
+            await outputs.append(tx, [Chunk(begun.id, begun.tenant_id, at, Stream.STDOUT, part) for at, part in parts])
+
+    asyncio.run(print_it())
+    said = yard("executions", "logs", queued["id"], "--json")
+    assert [json.loads(line) for line in said.out.splitlines()] == [
+        {"offset": 0, "stream": "stdout", "text": "ab"},
+        {"offset": 2, "stream": "stdout", "text": "€c"},
+    ]
+    assert yard("executions", "logs", queued["id"]).out == whole.decode()
 
 
 def test_tables_do_not_let_names_write_to_the_terminal(yard: Cli) -> None:

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskyard.adapters.bus.local import LocalBus
+from taskyard.domain.outputs import Place, leftovers, pieces
 from taskyard.domain.runs import Stream
-from taskyard.faces.assistant.house.messages import Place, leftovers, messages, read_place
+from taskyard.faces.assistant.house.messages import data_of, ident_of, read_place
 from taskyard.faces.kit import streams
 from taskyard.services import outputs
 from taskyard.services.outputs import Chunk
@@ -299,8 +300,8 @@ def from_offset(chunks: list[Chunk], offset: int) -> list[Chunk]:
 
 
 def told_of(place: Place, chunks: list[Chunk]) -> list[dict[str, Any]]:
-    made, after = messages(place, chunks)
-    return [message.data for message in [*made, *leftovers(after)]]
+    made, after = pieces(place, chunks)
+    return [data_of(piece) for piece in [*made, *leftovers(after)]]
 
 
 @given(PRINTED)
@@ -310,25 +311,9 @@ def test_every_byte_is_told_once_from_any_message_on(printed: list[tuple[Stream,
     for stream in Stream:
         expected = b"".join(content for each, content in printed if each is stream)
         assert b"".join(exact(data) for data in whole if data["stream"] == stream.value) == expected
-    made, _ = messages(Place(), chunks)
+    made, _ = pieces(Place(), chunks)
     for number, message in enumerate(made, start=1):
-        place = read_place(str(message.after))
+        place = read_place(ident_of(message.after))
         assert place is not None
         assert place == message.after
         assert told_of(place, from_offset(chunks, place.offset)) == whole[number:]
-
-
-@given(st.text(max_size=20), st.text(max_size=20), st.randoms(use_true_random=False))
-def test_no_character_is_ever_split(out: str, err: str, random: Any) -> None:
-    left = {Stream.STDOUT: out.encode(errors="ignore"), Stream.STDERR: err.encode(errors="ignore")}
-    wanted = {stream: content.decode() for stream, content in left.items()}
-    printed: list[tuple[Stream, bytes]] = []
-    while any(left.values()):
-        stream = random.choice([each for each, content in left.items() if content])
-        size = random.randint(1, 3)
-        printed.append((stream, left[stream][:size]))
-        left[stream] = left[stream][size:]
-    told = told_of(Place(), chunks_of(printed))
-    assert all(data["encoding"] == "utf-8" for data in told)
-    for stream, content in wanted.items():
-        assert "".join(data["content"] for data in told if data["stream"] == stream.value) == content

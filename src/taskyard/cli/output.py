@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 from taskyard.cli import screen
 from taskyard.domain.executions import ACTIVE, Execution, Status
+from taskyard.domain.outputs import Place, leftovers, pieces
 from taskyard.domain.runs import Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from taskyard.cli.desk import Desk
-    from taskyard.services.outputs import Reading
+    from taskyard.domain.outputs import Piece
+    from taskyard.services.outputs import Chunk
 
 PAUSE_SECONDS = 0.2
 """Between two looks at an output that has nothing new."""
@@ -21,13 +25,19 @@ async def show(desk: "Desk", execution: Execution, *, follow: bool, as_json: boo
     """Write the output from byte `offset` on; with `follow` until the execution has ended."""
     from taskyard.services import outputs
 
+    place = Place(offset)
     while True:
         async with desk.database.read() as tx:
-            reading = await outputs.read(tx, desk.actor, execution.id, offset)
-        _write(reading, as_json=as_json)
+            reading = await outputs.read(tx, desk.actor, execution.id, place.offset)
+        if as_json:
+            told, place = pieces(place, reading.chunks)
+            _tell(told)
+        else:
+            _copy(reading.chunks)
+            place = Place(reading.next_offset)
         if reading.ended or (not reading.chunks and not follow):
+            _tell(leftovers(place))
             return
-        offset = reading.next_offset
         if not reading.chunks:
             await asyncio.sleep(PAUSE_SECONDS)
 
@@ -66,13 +76,15 @@ def tell_end(execution: Execution, *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _write(reading: "Reading", *, as_json: bool) -> None:
-    """Each stream to its own; a terminal sees them in the order in which they came."""
-    for chunk in reading.chunks:
-        if as_json:
-            text = chunk.content.decode(errors="replace")
-            screen.say(json.dumps({"offset": chunk.position, "stream": chunk.stream.value, "text": text}))
-            continue
+def _tell(told: "Sequence[Piece]") -> None:
+    """One JSON object a line, for programs."""
+    for piece in told:
+        screen.say(json.dumps({"offset": piece.offset, "stream": piece.stream.value, "text": piece.text}))
+
+
+def _copy(chunks: "Sequence[Chunk]") -> None:
+    """The bytes, each stream's to its own; a terminal sees them in the order in which they came."""
+    for chunk in chunks:
         target = sys.stderr if chunk.stream is Stream.STDERR else sys.stdout
         target.buffer.write(chunk.content)
         target.flush()

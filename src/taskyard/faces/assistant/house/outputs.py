@@ -16,9 +16,9 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.types import Receive, Scope, Send
 
 from taskyard.domain.actors import Actor
+from taskyard.domain.outputs import Piece, Place, leftovers, pieces
 from taskyard.domain.runs import Stream
 from taskyard.faces.assistant.house import following, messages
-from taskyard.faces.assistant.house.messages import Message, Place
 from taskyard.faces.assistant.routes.answers import Answers, answers, router_of
 from taskyard.faces.kit.auth import DefaultActor, WhetherStillAllowed
 from taskyard.faces.kit.paging import MAX_OFFSET
@@ -159,7 +159,7 @@ async def _events(readings: AsyncGenerator[Reading], place: Place, wanted: set[S
     ending: dict[str, Any] = {"status": None, "complete": True, "next_offset": place.offset}
     async with aclosing(readings):
         async for reading in readings:
-            told, place = messages.messages(place, [chunk for chunk in reading.chunks if chunk.stream in wanted])
+            told, place = pieces(place, [chunk for chunk in reading.chunks if chunk.stream in wanted])
             for each in told:
                 yield _frame(each)
             if told:
@@ -170,11 +170,11 @@ async def _events(readings: AsyncGenerator[Reading], place: Place, wanted: set[S
             ending = {"status": reading.status, "complete": reading.ended, "next_offset": reading.next_offset}
     place = Place(ending["next_offset"], place.kept)
     if ending["complete"]:
-        for each in messages.leftovers(place):
+        for each in leftovers(place):
             yield _frame(each)
         place = Place(place.offset)
-    yield format_sse_event(event="end", data_str=json.dumps(ending), id=str(place))
+    yield format_sse_event(event="end", data_str=json.dumps(ending), id=messages.ident_of(place))
 
 
-def _frame(message: Message) -> bytes:
-    return format_sse_event(data_str=json.dumps(message.data), id=str(message.after))
+def _frame(piece: Piece) -> bytes:
+    return format_sse_event(data_str=json.dumps(messages.data_of(piece)), id=messages.ident_of(piece.after))
