@@ -172,8 +172,20 @@ def test_a_job_is_made_shown_switched_and_removed(yard: Cli) -> None:
     assert "taskyard jobs list" in gone.err
 
 
+def test_a_name_in_use_is_refused_unless_another_job_of_that_name_is_wanted(yard: Cli) -> None:
+    add = ("jobs", "add", "50%_Off", "--command", "true")
+    first = yard(*add, "--json").data["id"]
+    refused = yard(*add)
+    assert (refused.code, refused.out) == (1, "")
+    assert first in refused.err
+    assert "--another" in refused.err
+    assert yard("jobs", "list", "--search", "50%_Off", "--json").data["total"] == 1
+    assert yard("jobs", "add", "50%_off", "--command", "true").code == 0
+    assert yard(*add, "--another", "--json").data["id"] != first
+
+
 def test_a_word_that_fits_several_jobs_names_them(yard: Cli) -> None:
-    twins = [yard("jobs", "add", "twin", "--command", "true", "--json").data["id"] for _ in range(2)]
+    twins = [yard("jobs", "add", "twin", "--command", "true", "--another", "--json").data["id"] for _ in range(2)]
     asked = yard("jobs", "run", "twin")
     assert asked.code == 1
     assert all(ident in asked.err for ident in twins)

@@ -49,8 +49,8 @@ app = Commands(
     epilog=epilog(
         "taskyard demo                     the whole story in 20 seconds",
         "taskyard serve                    the yard on http://127.0.0.1:8000",
-        'taskyard jobs add space --schedule "0 4 * * *" --command "df -h"',
-        "taskyard jobs run space --follow  run it now and watch",
+        'taskyard jobs add disk --schedule "0 4 * * *" --command "df -h"',
+        "taskyard jobs run disk --follow   run it now and watch",
     ),
     no_args_is_help=True,
     add_completion=False,

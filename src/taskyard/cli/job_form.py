@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from taskyard.cli.references import jobs_named
+from taskyard.domain.errors import Conflict
 from taskyard.domain.ids import new_id
 from taskyard.domain.jobs import CatchUp, Command, Job, Kind, Overlap
 from taskyard.domain.retries import ANY_FAILURE, TRANSIENT, RetryPolicy
@@ -83,6 +85,7 @@ class Form:
     overlap: Overlap
     catch_up: CatchUp
     enabled: bool
+    another: bool
 
 
 def action(
@@ -106,7 +109,11 @@ def _header(text: str) -> tuple[str, str]:
 
 
 async def create(desk: "Desk", form: Form) -> Job:
-    """Make the job, with its call, in one transaction. Raises `Invalid`, `Forbidden`."""
+    """Make the job, with its call, in one transaction.
+
+    Raises `Invalid`, `Forbidden`, and `Conflict` for a name in use, since commands find jobs by name, unless another
+    one of that name is wanted.
+    """
     from taskyard.services import calls, jobs
 
     is_command = isinstance(form.action, Command)
@@ -126,6 +133,13 @@ async def create(desk: "Desk", form: Form) -> Job:
     )
     async with desk.database.write() as tx:
         made = await jobs.create(tx, desk.actor, job)
+        namesakes = [each for each in await jobs_named(tx, desk, made.name) if each.id != made.id]
+        if namesakes and not form.another:
+            raise Conflict(
+                f"There is a job called {made.name!r} already ({namesakes[0].id}): choose another name, remove that "
+                "job with `taskyard jobs rm`, or have two of that name with --another",
+                code="NAME_IN_USE",
+            )
         if isinstance(form.action, CallForm):
             await calls.create(
                 tx,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 commands = group(
     "What is to run, and when.",
     'taskyard jobs add backup --schedule "0 3 * * *" --timezone Europe/Berlin --command ./backup.sh',
-    'taskyard jobs add ping --schedule "*/5 * * * *" --url https://example.com/ping --retries 4',
+    'taskyard jobs add probe --schedule "*/5 * * * *" --url https://example.com/probe --retries 4',
     "taskyard jobs next backup --count 10",
     "taskyard jobs run backup --follow",
 )
@@ -81,6 +81,9 @@ def add(
     catch_up: Annotated[
         CatchUp, typer.Option(metavar="POLICY", help=f"Which due times run after a downtime: {', '.join(CatchUp)}.")
     ] = CatchUp.LATEST,
+    another: Annotated[
+        bool, typer.Option("--another", help="Also when a job has that name already.", show_default=False)
+    ] = False,
     disabled: Annotated[bool, typer.Option("--disabled", help="Make it switched off.", show_default=False)] = False,
     tenant: TenantChoice = None,
     data_dir: DataDir = None,
@@ -98,6 +101,7 @@ def add(
         overlap=overlap,
         catch_up=catch_up,
         enabled=not disabled,
+        another=another,
     )
     made = at_desk(lambda desk: job_form.create(desk, form), data_dir, tenant)
     if as_json:

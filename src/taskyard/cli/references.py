@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from taskyard.cli.desk import Desk
     from taskyard.domain.executions import Execution
     from taskyard.domain.jobs import Job
+    from taskyard.services.transactions import Tx
 
 PAGE = 1000
 RECENT_EXECUTIONS = 5000
@@ -30,17 +31,29 @@ async def find_job(desk: "Desk", word: str) -> "Job":
     async with desk.database.read() as tx:
         if whole := _uuid(word):
             return await jobs.get(tx, desk.actor, whole)
-        known: list[Job] = []
-        total = 1
-        while len(known) < total:
-            page, total = await jobs.page(tx, desk.actor, skip=len(known), limit=PAGE)
-            if not page:
-                break
-            known += page
+        known = await _jobs(tx, desk)
     found = pick("job", word, known, lambda each: str(each.id), lambda each: each.name)
     if found is None:
         raise Invalid(f"No job is called {word!r}: `taskyard jobs list` shows them all", field="job")
     return found
+
+
+async def jobs_named(tx: "Tx", desk: "Desk", name: str) -> "list[Job]":
+    """The tenant's jobs of exactly that name, newest first. Raises `Invalid` for what no job can be called."""
+    return [each for each in await _jobs(tx, desk, name) if each.name == name]
+
+
+async def _jobs(tx: "Tx", desk: "Desk", search: str | None = None) -> "list[Job]":
+    from taskyard.services import jobs
+
+    known: list[Job] = []
+    total = 1
+    while len(known) < total:
+        page, total = await jobs.page(tx, desk.actor, search=search, skip=len(known), limit=PAGE)
+        if not page:
+            break
+        known += page
+    return known
 
 
 async def find_execution(desk: "Desk", word: str) -> "Execution":
