@@ -16,9 +16,10 @@ import pytest
 
 from taskyard import bootstrap
 from taskyard.domain.errors import Unauthenticated
+from taskyard.domain.queues import Queue
 from taskyard.domain.rules import Rules
 from taskyard.domain.runs import Stream
-from taskyard.services import attempts, first_start, outputs, workers
+from taskyard.services import accounts, attempts, first_start, outputs, queues, workers
 from taskyard.services.outputs import Chunk
 from taskyard.settings import Settings
 from tests.processes import SETTINGS, clean_environment
@@ -206,6 +207,24 @@ def test_an_execution_is_shown_cancelled_and_retried(yard: Cli) -> None:
     assert listed["total"] == 1
     assert yard("executions", "list", "--dead", "--json").data == {"executions": [], "total": 0}
     assert yard("executions", "logs", part).out == ""
+
+
+def test_a_run_that_nobody_will_begin_says_why_it_waits(yard: Cli, tmp_path: Path) -> None:
+    async def pause_and_work() -> None:
+        async with bootstrap.base(_settings(tmp_path)) as base, base.database.write() as tx:
+            operator = await accounts.find_operator(tx)
+            assert operator is not None
+            await queues.pause(tx, operator, Queue.NORMAL, "moving house")
+            await workers.register(tx, "worker", 3600)
+
+    alone = yard("jobs", "run", "hello", "--json")
+    assert alone.data["status"] == "queued"
+    assert "No worker is alive" in alone.err
+    assert "paused" not in alone.err
+    asyncio.run(pause_and_work())
+    paused = yard("jobs", "run", "hello")
+    assert "Queue normal is paused (moving house)" in paused.err
+    assert "No worker" not in paused.err
 
 
 def test_output_as_json_holds_whole_characters(yard: Cli, tmp_path: Path) -> None:

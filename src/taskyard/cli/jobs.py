@@ -122,7 +122,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a job now, whatever its schedule says."""
-    from taskyard.cli import output
+    from taskyard.cli import output, waiting
 
     async def start(desk: Desk) -> "Execution":
         from taskyard.services import jobs
@@ -132,6 +132,8 @@ def run(
             queued = await jobs.run_now(tx, desk.actor, found.id)
         if follow and not as_json:
             screen.note(f"{found.name} is queued as {queued.id}; Ctrl-C stops watching, not the run")
+        for reason in await waiting.reasons(desk, queued):
+            screen.note(reason)
         return await output.follow_run(desk, queued, as_json=as_json) if follow else queued
 
     ended = at_desk(start, data_dir, tenant)
