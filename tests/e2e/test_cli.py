@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -245,6 +246,25 @@ def test_output_as_json_holds_whole_characters(yard: Cli, tmp_path: Path) -> Non
         {"offset": 2, "stream": "stdout", "text": "€c"},
     ]
     assert yard("executions", "logs", queued["id"]).out == whole.decode()
+
+
+def test_an_empty_list_says_what_was_looked_for(yard: Cli) -> None:
+    yard("jobs", "run", "hello")
+    assert yard("executions", "list", "--status", "cancelled").out == "No executions with status cancelled\n"
+    assert yard("executions", "list", "--dead", "--job", "hello").out == "No dead letters of job hello\n"
+    assert yard("jobs", "list", "--search", "zzz").out == "No job's name holds 'zzz'\n"
+
+
+def test_times_are_told_with_their_zone(yard: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setenv("TZ", "Etc/GMT-3")
+            time.tzset()
+            said = yard("jobs", "add", "early", "--schedule", "5 6 * * *", "--command", "true")
+    finally:
+        time.tzset()
+    assert "it runs next " in said.out
+    assert said.out.endswith(" 09:05:00 +03\n")
 
 
 def test_tables_do_not_let_names_write_to_the_terminal(yard: Cli) -> None:

@@ -6,10 +6,9 @@ from uuid import UUID
 
 import typer
 
-from taskyard.cli import output, screen
+from taskyard.cli import execution_views, output, screen
 from taskyard.cli.desk import Desk, at_desk
 from taskyard.cli.options import AsJson, DataDir, ExecutionWord, TenantChoice, group
-from taskyard.cli.plain import plain
 from taskyard.cli.references import find_execution, find_job
 from taskyard.domain.executions import Execution, Status
 
@@ -56,9 +55,19 @@ def list_executions(
     if as_json:
         screen.data({"executions": found, "total": total})
         return
-    _table(found, names, "No dead letters: every run went well in the end" if dead else "Nothing has run yet")
+    execution_views.table(found, names, _empty(job, status, dead=dead))
     if total > len(found):
         screen.note(f"{len(found)} of {total} executions; --limit shows more")
+
+
+def _empty(job: str | None, status: Status | None, *, dead: bool) -> str:
+    """What is said instead of a table; whatever was asked for is named, for there may be other executions."""
+    of_job = "" if job is None else f" of job {screen.clean(job)}"
+    if dead:
+        return f"No dead letters{of_job}"
+    if status is not None:
+        return f"No executions{of_job} with status {status.value}"
+    return f"Nothing{of_job} has run yet"
 
 
 async def _job_names(tx: "Tx", desk: Desk, executions: Sequence[Execution]) -> dict[UUID, str]:
@@ -72,23 +81,6 @@ async def _job_names(tx: "Tx", desk: Desk, executions: Sequence[Execution]) -> d
         except NotFound:
             names[job_id] = "(removed)"
     return names
-
-
-def _table(executions: Sequence[Execution], names: dict[UUID, str], empty: str) -> None:
-    rows = [
-        (
-            screen.short(each.id),
-            names.get(each.job_id) if each.job_id else each.kind.value,
-            each.status.value,
-            each.attempt,
-            each.trigger.value,
-            screen.ago(each.started_at or each.created_at),
-            screen.milliseconds(each.duration_ms),
-            each.error or each.reason or "",
-        )
-        for each in executions
-    ]
-    screen.table(("ID", "Job", "Status", "Attempt", "Trigger", "Started", "Took", "Why"), rows, empty)
 
 
 @commands.command()
@@ -106,33 +98,7 @@ def show(
     if as_json:
         screen.data(found)
     else:
-        _show(found, names)
-
-
-def _show(found: Execution, names: dict[UUID, str]) -> None:
-    screen.facts(
-        {
-            "Execution": found.id,
-            "Job": names.get(found.job_id) if found.job_id else found.kind.value,
-            "Status": found.status.value,
-            "Attempt": found.attempt,
-            "Trigger": found.trigger.value,
-            "Queue": found.queue.value,
-            "Due": found.due_at,
-            "Queued": found.created_at,
-            "Available": found.available_at if found.available_at != found.created_at else None,
-            "Started": found.started_at,
-            "Ended": found.finished_at,
-            "Took": screen.milliseconds(found.duration_ms),
-            "Response": found.response_code,
-            "Exit code": found.exit_code,
-            "Error": found.error,
-            "Reason": found.reason,
-            "Replay of": found.replay_of,
-        }
-    )
-    for name, value in plain(found.result).items():
-        screen.facts({name: value})
+        execution_views.show(found, names)
 
 
 @commands.command()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskyard.cli import screen
+from taskyard.cli import execution_views, screen
 from taskyard.cli.references import find_job
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ async def read(desk: "Desk", word: str) -> View:
         )
 
 
-def table(jobs: "Sequence[Job]") -> None:
-    """One line for each job."""
+def table(jobs: "Sequence[Job]", search: str | None = None) -> None:
+    """One line for each job; `search` is what they were found by."""
     rows = [
         (
             screen.short(job.id),
@@ -61,7 +61,10 @@ def table(jobs: "Sequence[Job]") -> None:
         for job in jobs
     ]
     empty = "No jobs yet: `taskyard jobs add --help` shows how to make one"
-    screen.table(("ID", "Name", "Status", "Kind", "Schedule", "Zone", "Next run", "Last run"), rows, empty)
+    if search:
+        empty = f"No job's name holds {screen.clean(search)!r}"
+    columns = ("ID", "Name", "Status", "Kind", "Schedule", "Zone", "Next run", "Last run")
+    screen.table(columns, rows, empty, spare=("Kind", "Last run", "Zone", "Next run"))
 
 
 def show(view: View) -> None:
@@ -88,7 +91,7 @@ def show(view: View) -> None:
         screen.say()
         show_next(job, view.next_runs)
     screen.say()
-    show_executions(view.executions)
+    execution_views.of_job(view.executions)
 
 
 def show_next(job: "Job", runs: "Sequence[NextRun]") -> None:
@@ -98,26 +101,10 @@ def show_next(job: "Job", runs: "Sequence[NextRun]") -> None:
         for run in runs
     ]
     empty = "The job has no schedule: `taskyard jobs run` runs it" if job.schedule is None else "It never runs again"
-    screen.table((f"Next runs ({job.timezone})", "UTC", "", "Daylight saving"), rows, empty)
+    screen.table((f"Next runs ({job.timezone})", "UTC", "", "Daylight saving"), rows, empty, spare=("UTC", ""))
     if not job.enabled:
         screen.note("The job is off: none of these will run before `taskyard jobs resume`")
 
 
 def _mark(run: "NextRun") -> str:
     return DST_MARKS.get(run.dst or "", "")
-
-
-def show_executions(executions: "Sequence[Execution]") -> None:
-    """The latest runs of a job."""
-    rows = [
-        (
-            screen.short(each.id),
-            each.status.value,
-            each.attempt,
-            screen.ago(each.started_at or each.created_at),
-            screen.milliseconds(each.duration_ms),
-            each.error or each.reason or "",
-        )
-        for each in executions
-    ]
-    screen.table(("ID", "Status", "Attempt", "Started", "Took", "Why"), rows, "It has not run yet")

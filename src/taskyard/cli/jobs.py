@@ -47,7 +47,7 @@ def list_jobs(
     if as_json:
         screen.data({"jobs": found, "total": total})
         return
-    job_views.table(found)
+    job_views.table(found, search)
     if total > len(found):
         screen.note(f"{len(found)} of {total} jobs; --limit shows more")
 

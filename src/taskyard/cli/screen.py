@@ -16,8 +16,17 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-PIPE_WIDTH = 200
-"""Columns of a table when nobody's terminal limits it."""
+TEXTS = frozenset({"Why", "Found", "To do", "Daylight saving"})
+"""Columns of sentences, which may take several lines."""
+
+NAMES = frozenset({"Job", "Name", "E-mail"})
+"""Columns of words by people, which are cut where they would leave no room for the rest."""
+
+MIN_TEXT = 24
+"""Letters a column of sentences is worth having from; narrower, others make room for it."""
+
+GAP = 3
+"""Letters between two columns."""
 
 STYLES = {
     "queued": "yellow",
@@ -42,7 +51,7 @@ def console() -> "Console":
     """Standard output."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    return Console(highlight=False)
 
 
 def error(message: str) -> None:
@@ -81,33 +90,72 @@ def cell(value: object) -> "Text":
     return Text(text, STYLES.get(text, ""))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """Rows under headings, or the sentence `empty`."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str, *, spare: Sequence[str] = ()) -> None:
+    """Rows under headings, or the sentence `empty`. A narrow terminal goes without `spare` columns, the first first.
+
+    Without a terminal a line is a row and tabs stand between its cells, for programs that cut and count.
+    """
+    listed = [[cell(value) for value in row] for row in rows]
+    if not listed:
+        say(empty)
+    elif not console().is_terminal:
+        for row in (columns, *listed):
+            say("\t".join(str(value) for value in row))
+    else:
+        _draw(columns, listed, fitting(columns, listed, spare, console().width))
+
+
+def fitting(columns: Sequence[str], rows: Sequence[Sequence[object]], spare: Sequence[str], width: int) -> list[int]:
+    """The places of the columns that are shown on `width` letters."""
+    from rich.cells import cell_len
+
+    needed = {
+        place: max(_needs(column, cell_len(str(value))) for value in (column, *(row[place] for row in rows)))
+        for place, column in enumerate(columns)
+    }
+    for name in spare:
+        if sum(needed.values()) + GAP * (len(needed) - 1) <= width:
+            break
+        needed.pop(columns.index(name), None)
+    return list(needed)
+
+
+def _needs(column: str, length: int) -> int:
+    return min(length, MIN_TEXT) if column in TEXTS | NAMES else length
+
+
+def _draw(columns: Sequence[str], rows: Sequence[Sequence["Text"]], places: Sequence[int]) -> None:
     from rich import box
     from rich.table import Table
 
-    listed = list(rows)
-    if not listed:
-        console().print(empty)
-        return
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
-    for column in columns:
-        grid.add_column(column, overflow="fold", no_wrap=column in ("ID", "Status"))
-    for row in listed:
-        grid.add_row(*(cell(value) for value in row))
+    name_width = max(MIN_TEXT, console().width // 3)
+    for place in places:
+        column = columns[place]
+        if column in TEXTS:
+            grid.add_column(column, overflow="fold")
+        else:
+            limit = name_width if column in NAMES else None
+            grid.add_column(column, overflow="ellipsis", no_wrap=True, max_width=limit)
+    for row in rows:
+        grid.add_row(*(row[place] for place in places))
     console().print(grid)
 
 
 def facts(pairs: Mapping[str, object]) -> None:
-    """Names and values below one another; unset ones are left out."""
+    """Names and values below one another, without a terminal with a tab between; unset ones are left out."""
     from rich.table import Table
 
+    told = {name: cell(value) for name, value in pairs.items() if value is not None}
+    if not console().is_terminal:
+        for name, value in told.items():
+            say(f"{name}\t{value}")
+        return
     grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="bright_black")
+    grid.add_column(style="bright_black", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in pairs.items():
-        if value is not None:
-            grid.add_row(name, cell(value))
+    for name, value in told.items():
+        grid.add_row(name, value)
     console().print(grid)
 
 
@@ -123,8 +171,8 @@ def data(value: Any) -> None:
 
 
 def local(at: datetime) -> str:
-    """A moment on the clock of this terminal."""
-    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """A moment on the clock of this terminal, with the name of its zone."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def ago(at: datetime | None, now: datetime | None = None) -> str | None:

@@ -49,7 +49,7 @@ def list_tenants(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         )
         for each in known
     ]
-    screen.table(("ID", "Name", "", "Commands", "Private network", "Made"), rows, "No tenants")
+    screen.table(("ID", "Name", "", "Commands", "Private network", "Made"), rows, "No tenants", spare=("Made", ""))
 
 
 @commands.command("allow-commands")

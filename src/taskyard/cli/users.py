@@ -91,7 +91,7 @@ def list_users(tenant: TenantChoice = None, data_dir: DataDir = None, as_json: A
         )
         for each in members
     ]
-    screen.table(("ID", "E-mail", "Name", "Role", "Status", "Last sign-in"), rows, "No users")
+    screen.table(("ID", "E-mail", "Name", "Role", "Status", "Last sign-in"), rows, "No users", spare=("ID", "Name"))
 
 
 @commands.command()
