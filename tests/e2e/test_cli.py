@@ -281,6 +281,10 @@ def test_tables_do_not_let_names_write_to_the_terminal(yard: Cli) -> None:
         (("jobs", "add", "x", "--schedule", "61 * * * *", "--command", "true"), 1, "Invalid cron expression"),
         (("jobs", "add", "x", "--timezone", "Mars/Base", "--command", "true"), 1, "IANA name"),
         (("jobs", "add", "x"), 2, "give one of the two"),
+        (("jobs", "add", "x", "--command", "true", "--method", "GET"), 2, "only a job with --url has them"),
+        (("jobs", "list", "--tenant", "Nobodies"), 1, "Tenant not found: Nobodies"),
+        (("user", "disable", "eve@yard.test"), 1, "User not found: eve@yard.test"),
+        (("executions", "list", "--status", "foo"), 2, "'--status': 'foo' is not one of"),
         (("jobs", "add", "x", "--url", "nowhere"), 1, "absolute http or https URL"),
         (("executions", "show", "00000000-0000-0000-0000-000000000000"), 1, "Execution not found"),
         (("serve", "--port", "1", "--bind", "127.0.0.1:0"), 2, "either --bind or"),
@@ -335,6 +339,13 @@ def test_openapi_writes_a_document_for_each_face_and_notices_old_ones(cli: Cli) 
     assert said.code == 1
     assert json.loads(said.out)["out_of_date"] == ["specs/scheduler.json"]
     assert not Path("data").exists()
+
+
+def test_a_closed_stdout_is_told_without_a_traceback(tmp_path: Path) -> None:
+    line = ["sh", "-c", 'exec "$0" -m taskyard jobs list >&-', sys.executable]
+    done = subprocess.run(line, check=False, capture_output=True, text=True, env=clean_environment(), cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "Standard output is closed" in done.stderr
 
 
 def test_help_does_not_wait_for_the_database_library() -> None:

@@ -23,7 +23,7 @@ from taskyard.cli import (
 )
 from taskyard.cli.options import epilog
 from taskyard.cli.usage import Commands, Group
-from taskyard.domain.errors import TaskyardError, Unavailable
+from taskyard.domain.errors import NotFound, TaskyardError, Unavailable
 
 RUN = "Run the yard"
 WORK = "Work"
@@ -89,6 +89,9 @@ openapi.register(app, LEARN)
 
 def main() -> None:
     """Run the command line. Exit code 1 for what went wrong, 2 for wrong usage, 130 for Ctrl-C."""
+    if not sys.stdout:
+        screen.error("Standard output is closed; to see nothing, send it to /dev/null")
+        sys.exit(1)
     try:
         app()
     except TaskyardError as error:
@@ -107,7 +110,9 @@ def main() -> None:
 
 
 def _told(error: TaskyardError) -> str:
-    """The error's own sentence, with the driver's words for a database that is away."""
+    """The error's own sentence, with what was looked for, or the driver's words for a database that is away."""
+    if isinstance(error, NotFound):
+        return f"{error.message}: {error.details['id']}"
     if not isinstance(error, Unavailable) or error.__cause__ is None:
         return error.message
     return f"{causes.told(error.message, error.__cause__)}; `taskyard doctor` looks closer"

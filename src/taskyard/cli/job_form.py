@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WHAT = "What to run (one of --command and --url)"
 WHEN = "When to run"
+DEFAULT_METHOD = "POST"
 
 Schedule = Annotated[
     str | None,
@@ -32,7 +33,9 @@ CommandLine = Annotated[
     str | None, typer.Option(metavar="LINE", help="A shell line.", rich_help_panel=WHAT, show_default=False)
 ]
 Url = Annotated[str | None, typer.Option(metavar="URL", help="To call.", rich_help_panel=WHAT, show_default=False)]
-Method = Annotated[str, typer.Option(metavar="METHOD", help="Of the call.", rich_help_panel=WHAT)]
+Method = Annotated[
+    str | None, typer.Option(metavar="METHOD", help="Of the call.", rich_help_panel=WHAT, show_default=DEFAULT_METHOD)
+]
 Header = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME:VALUE", help="Of the call; may be repeated.", rich_help_panel=WHAT, show_default=False),
@@ -89,16 +92,16 @@ class Form:
 
 
 def action(
-    *, command: str | None, url: str | None, method: str, headers: Sequence[str], body: str | None
+    *, command: str | None, url: str | None, method: str | None, headers: Sequence[str], body: str | None
 ) -> Command | CallForm:
     """What the job runs. Raises `typer.BadParameter` for options that do not go together."""
     if (command is None) == (url is None):
         raise typer.BadParameter("give one of the two", param_hint="--command / --url")
     if command is not None:
-        if headers or body is not None:
-            raise typer.BadParameter("only a job with --url has them", param_hint="--header / --body")
+        if method is not None or headers or body is not None:
+            raise typer.BadParameter("only a job with --url has them", param_hint="--method / --header / --body")
         return Command(command)
-    return CallForm(url or "", method.upper(), dict(_header(each) for each in headers), body)
+    return CallForm(url or "", (method or DEFAULT_METHOD).upper(), dict(_header(each) for each in headers), body)
 
 
 def _header(text: str) -> tuple[str, str]:

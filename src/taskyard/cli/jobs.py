@@ -69,7 +69,7 @@ def add(
     timezone: job_form.Timezone = "UTC",
     command: job_form.CommandLine = None,
     url: job_form.Url = None,
-    method: job_form.Method = "POST",
+    method: job_form.Method = None,
     header: job_form.Header = None,
     body: job_form.Body = None,
     retries: job_form.Retries = None,

@@ -7,7 +7,15 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 
 class Command(TyperCommand):
-    """A command with such a help page."""
+    """A command with such a help page, and with refusals in plain words."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As typer's own, but a refusal does not say by which class of the program it was made."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as refusal:
+            refusal.message = refusal.message.removeprefix("Value error, ")
+            raise
 
     def get_params(self, ctx: Any) -> Any:
         """The parameters, as the help page shows them."""
