@@ -201,6 +201,22 @@ async def test_what_is_wrong_is_named(world: World) -> None:
     assert (await person.http.get("/api/v1/jobs")).json()["total"] == 0
 
 
+async def test_a_large_mistake_has_a_small_answer(world: World) -> None:
+    owner = await world.operator()
+    many = {str(number): [] for number in range(20_000)}
+    call = {"url": "https://example.com", "headers": many, "query_params": many}
+    body = {"name": "x", "command": {"line": "env", "environment": many}, "calls": [call]}
+    answer = await owner.http.post("/api/v1/jobs", json=body)
+    assert answer.status_code == 422
+    places = [issue["loc"] for issue in answer.json()["detail"]]
+    assert places == [
+        ["body", "command", "environment"],
+        ["body", "calls", 0, "headers"],
+        ["body", "calls", 0, "query_params"],
+    ]
+    assert len(answer.content) < 1000
+
+
 async def test_numbers_that_are_none(world: World) -> None:
     person = await world.user()
     for number in ("NaN", "Infinity", "1e999"):

@@ -108,6 +108,16 @@ async def test_what_a_webhook_may_not_be(world: World, change: dict[str, Any]) -
     assert answer.json()["error_code"] == "VALIDATION_ERROR"
 
 
+@pytest.mark.parametrize("field", ["headers", "query_params"])
+async def test_a_large_mistake_has_a_small_answer(world: World, field: str) -> None:
+    alice = await world.user()
+    job = await make_job(alice)
+    many = {str(number): [] for number in range(20_000)}
+    answer = await alice.http.post("/webhooks", json={"job_id": job["id"], **WEBHOOK, field: many})
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "VALIDATION_ERROR")
+    assert len(answer.content) < 500
+
+
 async def test_the_longest_url(world: World) -> None:
     alice = await world.user()
     job = await make_job(alice)

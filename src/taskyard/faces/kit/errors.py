@@ -18,6 +18,8 @@ from taskyard.faces.kit.request_ids import request_id
 from taskyard.faces.kit.wire import NO_NUL
 
 BROKEN_JSON = "json_invalid"
+MAX_ISSUES = 50
+"""An answer tells so many; a request of a megabyte can have a hundred thousand."""
 _HTTP_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE"}
 _HTTP_WORDS = {
     404: "No such path",
@@ -148,8 +150,8 @@ def install(app: FastAPI, manners: Manners) -> None:
 
 
 def issues_of(errors: Sequence[Any]) -> list[Issue]:
-    """Pydantic's findings as issues, without the caller's input, which may be a secret."""
-    return [_issue(error) for error in errors]
+    """Pydantic's first findings as issues, without the caller's input, which may be a secret."""
+    return [_issue(error) for error in errors[:MAX_ISSUES]]
 
 
 def _issue(error: Any) -> Issue:

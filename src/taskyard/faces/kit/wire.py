@@ -1,11 +1,21 @@
 """How values look on the wire, the same on every face."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, TypeVar, cast
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+)
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from taskyard.domain.credentials import MAX_EMAIL_LENGTH
 from taskyard.domain.times import iso
@@ -19,6 +29,36 @@ NO_NUL = r"^[^\x00]*$"
 # PostgreSQL stores no NUL, and no name, URL or template has a use for one.
 Text = Annotated[str, StringConstraints(pattern=NO_NUL)]
 """Any text a caller may send."""
+
+
+MAX_ENTRIES = 100
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def _few(value: object) -> object:
+    """Pydantic counts only when it has looked at every member, and has something to say about each."""
+    entries = cast("dict[Any, Any]", value) if isinstance(value, dict) else {}
+    if (count := len(entries)) > MAX_ENTRIES:
+        found = {"field_type": "Dictionary", "max_length": MAX_ENTRIES, "actual_length": count}
+        raise PydanticKnownError("too_long", found)
+    return cast("object", value)
+
+
+Entries = Annotated[dict[K, V], Field(max_length=MAX_ENTRIES), BeforeValidator(_few)]
+"""An object whose keys are the caller's own, such as headers."""
+
+
+def _in_a_url(value: object) -> object:
+    """A query value as it stands in a URL."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+QueryValue = Annotated[StrictStr | StrictBool | StrictInt | StrictFloat, Field(), BeforeValidator(_in_a_url)]
+"""A query parameter's value, which becomes text."""
 
 _SOME_DOMAIN = ".example.com"
 

@@ -3,10 +3,10 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import BaseModel, BeforeValidator, Field, StrictBool, StrictInt
 
 from taskyard.domain.executions import Status
-from taskyard.faces.kit.wire import Moment, Text
+from taskyard.faces.kit.wire import Entries, Moment, QueryValue, Text
 
 BIGGEST = 2**63 - 1
 MAX_SCHEDULE_LENGTH = 255
@@ -28,20 +28,8 @@ Method = Annotated[
     BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
     Field(description="HTTP method"),
 ]
-
-
-def _spoken(value: object) -> object:
-    """A query value as it stands in a URL."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int | float) else value
-
-
-QueryValue = Annotated[StrictStr | StrictBool | StrictInt | StrictFloat, Field()]
-Headers = Annotated[dict[Text, Text], Field(description="HTTP headers")]
-Query = Annotated[
-    dict[Text, Annotated[QueryValue, BeforeValidator(_spoken)]], Field(description="URL query parameters")
-]
+Headers = Annotated[Entries[Text, Text], Field(description="HTTP headers")]
+Query = Annotated[Entries[Text, QueryValue], Field(description="URL query parameters")]
 Template = Annotated[Text, Field(max_length=64 * 1024, description="Request body template")]
 
 

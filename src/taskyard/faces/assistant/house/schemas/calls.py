@@ -4,15 +4,14 @@ import re
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from taskyard.domain import templates
 from taskyard.faces.assistant.house.schemas.values import Paged, spoken, url_of_at_most
-from taskyard.faces.kit.wire import Moment, Text
+from taskyard.faces.kit.wire import Entries, Moment, QueryValue, Text
 from taskyard.services.calls import MAX_URL_LENGTH
 
-MAX_FIELDS = 100
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -29,13 +28,6 @@ def _one_line(value: str) -> str:
     return value
 
 
-def _in_a_url(value: object) -> object:
-    """A query value as it stands in a URL."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int | float) else value
-
-
 @spoken
 def _template(text: str) -> str:
     templates.check(text)
@@ -44,15 +36,14 @@ def _template(text: str) -> str:
 
 HeaderName = Annotated[Text, Field(max_length=255), AfterValidator(_header_name)]
 HeaderValue = Annotated[Text, Field(max_length=8192), AfterValidator(_one_line)]
-QueryValue = Annotated[StrictStr | StrictBool | StrictInt | StrictFloat, Field(), BeforeValidator(_in_a_url)]
 
 Url = Annotated[Text, Field(min_length=1, max_length=MAX_URL_LENGTH), url_of_at_most(MAX_URL_LENGTH)]
 Method = Annotated[
     Literal["GET", "POST", "PUT", "DELETE", "PATCH"],
     BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
 ]
-Headers = Annotated[dict[HeaderName, HeaderValue], Field(max_length=MAX_FIELDS)]
-QueryParams = Annotated[dict[Text, QueryValue], Field(max_length=MAX_FIELDS)]
+Headers = Entries[HeaderName, HeaderValue]
+QueryParams = Entries[Text, QueryValue]
 Template = Annotated[
     Text,
     Field(

@@ -9,7 +9,7 @@ from taskyard.domain.cron import MAX_EXPRESSION_LENGTH
 from taskyard.domain.jobs import DEFAULT_CATCH_UP_WINDOW_SECONDS, MAX_COMMAND_LENGTH, MAX_NAME_LENGTH, CatchUp, Overlap
 from taskyard.domain.queues import Queue
 from taskyard.domain.retries import MAX_ATTEMPTS
-from taskyard.faces.assistant.house.schemas.calls import MAX_FIELDS, Call, CallWanted
+from taskyard.faces.assistant.house.schemas.calls import Call, CallWanted
 from taskyard.faces.assistant.house.schemas.values import (
     BIGGEST,
     Factor,
@@ -19,7 +19,7 @@ from taskyard.faces.assistant.house.schemas.values import (
     RetrySeconds,
     TimeLimit,
 )
-from taskyard.faces.kit.wire import Moment, Text
+from taskyard.faces.kit.wire import Entries, Moment, Text
 from taskyard.services.calls import MAX_CALLS
 
 JobKind = Literal["http", "command"]
@@ -63,9 +63,7 @@ class CommandWanted(BaseModel):
 
     line: Text = Field(default_factory=str, min_length=1, max_length=MAX_COMMAND_LENGTH)
     working_directory: Annotated[Text, Field(min_length=1, max_length=4096)] | None = None
-    environment: dict[Variable, Annotated[Text, Field(max_length=32_768)]] = Field(
-        default_factory=dict[str, str], max_length=MAX_FIELDS
-    )
+    environment: Entries[Variable, Annotated[Text, Field(max_length=32_768)]] = Field(default_factory=dict[str, str])
 
 
 def _as_line(value: Any) -> Any:
