@@ -12,7 +12,14 @@ LIMIT = 2000
 
 @pytest.mark.parametrize(
     "url",
-    ["http://localhost:9000/hook", "https://example.com", "https://user:pw@example.com/a?b=c", "http://[::1]:80/x"],
+    [
+        "http://localhost:9000/hook",
+        "https://example.com",
+        "https://user:pw@example.com/a?b=c",
+        "http://[::1]:80/x",
+        "http://bücher.de/",
+        "http://a_b.local",
+    ],
 )
 def test_absolute_web_addresses_pass(url: str) -> None:
     assert check_url(url, limit=LIMIT) == url
@@ -25,6 +32,7 @@ def test_absolute_web_addresses_pass(url: str) -> None:
         *("javascript:alert(1)", "http:///path", "http://example.com:0/", "http://example.com:99999/", "http://[::1"),
         *("http://exa mple.com/", "http://example.com/a\r\nX: y", "http://example.com/\0", "http://x/" + "a" * LIMIT),
         *("http://example.com/\x7f", "http://example.com/\ud800", "http://:80/", "http://user@/"),
+        *("http://%31/", "http://a|b/", "http://a\\b/", "http://127.0.0.1%00.example.com/", f"http://{'a' * 254}/"),
     ],
 )
 def test_other_addresses_are_refused(url: str) -> None:

@@ -188,6 +188,9 @@ WRONG: list[tuple[Any, list[Any] | None]] = [
         [["body", "calls", 0, "body_template"]],
     ),
     ({"name": "x", "calls": [{"url": "https://a", "headers": {"X Y": "a"}}]}, None),
+    ({"name": "x", "calls": [{"url": "http://%31/"}]}, [["body", "calls", 0, "url"]]),
+    ({"name": "x", "calls": [{"url": "https://a", "headers": {"X" * 257: "a"}}]}, None),
+    ({"name": "x", "calls": [{"url": "https://a", "query_params": {"a": "x" * 8192}}]}, None),
     ({"name": "x", "command": "echo"}, [["body", "command"]]),
     ([], [["body"]]),
 ]

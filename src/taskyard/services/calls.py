@@ -1,6 +1,5 @@
 """Calls: the HTTP requests a job makes (D3: webhooks)."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,11 +7,11 @@ from uuid import UUID
 
 from taskyard.domain import templates
 from taskyard.domain.actors import Actor, Permission
+from taskyard.domain.calls import check_headers, check_query
 from taskyard.domain.errors import Conflict, Invalid, NotFound
 from taskyard.domain.events import Fact
 from taskyard.domain.ids import new_id
 from taskyard.domain.jobs import Call, Job, Kind, facts
-from taskyard.domain.texts import check_text
 from taskyard.domain.urls import check_url
 from taskyard.services import events
 from taskyard.store import calls as store
@@ -23,10 +22,6 @@ METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH"})
 MAX_CALLS = 50
 MAX_URL_LENGTH = 500
 _CHANGEABLE = frozenset({"url", "method", "headers", "query_params", "body_template"})
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""A header's name (RFC 9110 §5.1)."""
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-"""What a header's value may not hold (RFC 9110 §5.5)."""
 
 
 async def create(
@@ -132,13 +127,8 @@ def _checked(call: Call) -> Call:
     _ = check_url(call.url, limit=MAX_URL_LENGTH)
     if call.method not in METHODS:
         raise Invalid(f"method must be one of {', '.join(sorted(METHODS))}", field="method")
-    for name, value in (call.headers or {}).items():
-        if not _TOKEN.fullmatch(name):
-            raise Invalid(f"headers: {name!r} is no header name", field="headers")
-        if _CONTROL.search(check_text(value, "headers")):
-            raise Invalid(f"headers: the value of {name!r} must be one line of text", field="headers")
-    for word in (part for pair in (call.query_params or {}).items() for part in pair):
-        _ = check_text(word, "query_params")
+    check_headers(call.headers or {})
+    check_query(call.url, call.query_params or {})
     if call.body_template is not None:
         templates.check(call.body_template)
     return call

@@ -9,16 +9,11 @@ from urllib.parse import unquote_to_bytes
 
 import httpx2
 
+from taskyard.domain.calls import MAX_URL_CHARACTERS, check_headers, check_query
 from taskyard.domain.errors import Invalid
+from taskyard.domain.urls import is_host
 
-MAX_URL_CHARACTERS = 8192
-MAX_HEADERS = 100
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _METHOD = re.compile(r"[A-Z][A-Z-]{0,19}")
-_HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
-# A tab is the only control character a field value may hold (RFC 9110 §5.5); CR and LF would start another field.
-_UNSAFE_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 # Who is called and where the message ends is decided by the client, never by a header of the user; the rest is
 # hop-by-hop (RFC 9110 §7.6.1) or changes how the answer is framed.
@@ -54,7 +49,7 @@ def parse_url(text: str) -> httpx2.URL:
     host = url.raw_host.decode("ascii", "replace")
     if not host:
         raise Invalid("url has no host", field="url")
-    if not _HOST_NAME.fullmatch(host) and ":" not in host:
+    if not is_host(host):
         raise Invalid("url has a host that is no host name", field="url")
     if url.port is not None and not 1 <= url.port <= 65535:
         raise Invalid("url has a port outside 1 to 65535", field="url")
@@ -77,26 +72,9 @@ def _basic_credentials(url: httpx2.URL) -> str | None:
 
 
 def parse_headers(given: Mapping[str, str]) -> list[tuple[str, bytes]]:
-    """Headers as they go on the wire, without those the client decides itself.
-
-    Raises Invalid (field `headers`) for a name that is no token or a value with control characters; the sentence
-    names the header and never shows its value.
-    """
-    if len(given) > MAX_HEADERS:
-        raise Invalid(f"headers has more than {MAX_HEADERS} entries", field="headers")
-    headers: list[tuple[str, bytes]] = []
-    for name, value in given.items():
-        if not _TOKEN.fullmatch(name):
-            raise Invalid(f"headers has a name that is not allowed: {name[:40]!r}", field="headers")
-        if _UNSAFE_VALUE.search(value):
-            raise Invalid(f"headers: the value of {name} has a line break or control character", field="headers")
-        if name.lower() in DROPPED_HEADERS:
-            continue
-        try:
-            headers.append((name, value.strip().encode()))
-        except UnicodeEncodeError as error:
-            raise Invalid(f"headers: the value of {name} is not valid text", field="headers") from error
-    return headers
+    """Headers as they go on the wire, without those the client decides itself. Raises Invalid (field `headers`)."""
+    check_headers(given)
+    return [(name, value.strip().encode()) for name, value in given.items() if name.lower() not in DROPPED_HEADERS]
 
 
 def _content_type(body: bytes) -> str:
@@ -130,6 +108,7 @@ def build_request(
     Content-Type is JSON when it parses as JSON, else plain text. Raises Invalid naming the field.
     """
     target = parse_url(url)
+    check_query(url, query)
     fields = parse_headers(headers)
     given = {name.lower() for name, _ in fields}
     credentials = _basic_credentials(target)
@@ -138,10 +117,5 @@ def build_request(
     if body and "content-type" not in given:
         fields.append(("Content-Type", _content_type(body).encode()))
     target = target.copy_with(userinfo=b"", fragment=None)
-    try:
-        target = target.copy_merge_params(dict(query)) if query else target
-    except (httpx2.InvalidURL, ValueError) as error:
-        raise Invalid("query is not valid text", field="query") from error
-    if len(str(target)) > MAX_URL_CHARACTERS:
-        raise Invalid(f"query makes the url longer than {MAX_URL_CHARACTERS} characters", field="query")
+    target = target.copy_merge_params(dict(query)) if query else target
     return Request(parse_method(method), target, tuple(fields), body)

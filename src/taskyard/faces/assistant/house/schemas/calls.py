@@ -1,31 +1,15 @@
 """The HTTP calls of a job."""
 
-import re
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
 
 from taskyard.domain import templates
+from taskyard.domain.calls import MAX_HEADER_NAME_LENGTH, check_header_name, check_header_value
 from taskyard.faces.assistant.house.schemas.values import Paged, spoken, url_of_at_most
 from taskyard.faces.kit.wire import Entries, Moment, QueryValue, Text
 from taskyard.services.calls import MAX_URL_LENGTH
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-
-def _header_name(name: str) -> str:
-    """RFC 9110 §5.1."""
-    if not _TOKEN.fullmatch(name):
-        raise PydanticCustomError("value_error", "is no header name")
-    return name
-
-
-def _one_line(value: str) -> str:
-    if "\r" in value or "\n" in value:
-        raise PydanticCustomError("value_error", "a header's value must be one line")
-    return value
 
 
 @spoken
@@ -34,8 +18,8 @@ def _template(text: str) -> str:
     return text
 
 
-HeaderName = Annotated[Text, Field(max_length=255), AfterValidator(_header_name)]
-HeaderValue = Annotated[Text, Field(max_length=8192), AfterValidator(_one_line)]
+HeaderName = Annotated[Text, Field(max_length=MAX_HEADER_NAME_LENGTH), AfterValidator(spoken(check_header_name))]
+HeaderValue = Annotated[Text, Field(max_length=8192), AfterValidator(spoken(check_header_value))]
 
 Url = Annotated[Text, Field(min_length=1, max_length=MAX_URL_LENGTH), url_of_at_most(MAX_URL_LENGTH)]
 Method = Annotated[
