@@ -290,7 +290,13 @@ async def test_viewers_see_masks_and_change_nothing(world: World) -> None:
     owner = await world.operator()
     command = {"line": "env", "environment": {"KEY": "secret"}}
     await made_job(owner, name="c", kind="command", command=command, calls=[])
-    job = await made_job(owner, calls=[{"url": "https://example.com", "headers": {"X-Key": "secret"}}])
+    call = {
+        "url": "https://me:secret@example.com/a?key=secret",
+        "headers": {"X-Key": "secret"},
+        "query_params": {"key": "secret"},
+        "body_template": "secret",
+    }
+    job = await made_job(owner, calls=[call])
     await queued(owner, job["id"])
     viewer = await colleague(world, owner, Role.VIEWER)
     path = f"/api/v1/jobs/{job['id']}"
@@ -300,6 +306,9 @@ async def test_viewers_see_masks_and_change_nothing(world: World) -> None:
         assert "***" in shown.text
         assert "secret" not in shown.text
         assert "secret" in (await owner.http.get(seen)).text
+    masked = (await viewer.http.get(f"{path}/calls")).json()["items"][0]
+    assert (masked["url"], masked["body_template"]) == ("https://example.com/a", "***")
+    assert (masked["headers"], masked["query_params"]) == ({"X-Key": "***"}, {"key": "***"})
 
 
 async def test_ids_that_are_none(world: World) -> None:

@@ -7,7 +7,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
+from taskyard.domain.actors import Role
 from tests.faces.conftest import MakeWorld, World
+from tests.faces.house_work import colleague
 from tests.faces.test_scheduler_jobs import make_job
 
 pytestmark = pytest.mark.anyio
@@ -145,6 +147,25 @@ async def test_whose_webhook_it_is(world: World) -> None:
     nobodys = await bob.http.post("/webhooks", json={"job_id": str(uuid4()), **WEBHOOK})
     assert (nobodys.status_code, nobodys.json()["error_code"]) == (404, "JOB_NOT_FOUND")
     assert (await alice.http.get(f"/webhooks/{webhook['id']}")).json() == webhook
+
+
+async def test_viewers_see_masks(world: World) -> None:
+    owner = await world.operator()
+    viewer = await colleague(world, owner, Role.VIEWER)
+    job = await make_job(owner)
+    url = "https://me:secret@example.com/a?key=secret"
+    made = (await owner.http.post("/webhooks", json={"job_id": job["id"], **WEBHOOK, "url": url})).json()
+    assert made["url"] == url
+    masks = {
+        "url": "https://example.com/a",
+        "headers": {"Authorization": "***", "Content-Type": "***"},
+        "query_params": {"param1": "***"},
+        "body_template": "***",
+    }
+    assert (await viewer.http.get(f"/webhooks/{made['id']}")).json() == {**made, **masks}
+    assert (await owner.http.get(f"/webhooks/{made['id']}")).json() == made
+    bare = (await owner.http.post("/webhooks", json={"job_id": job["id"], **SHORT})).json()
+    assert (await viewer.http.get(f"/webhooks/{bare['id']}")).json() == bare
 
 
 async def test_health_of_the_face(world: World) -> None:

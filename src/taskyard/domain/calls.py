@@ -1,12 +1,16 @@
-"""What an HTTP call of a job may hold, so that it can be sent."""
+"""What an HTTP call of a job may hold, so that it can be sent, and how much of it is shown to whom."""
 
 import re
 import string
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import quote, urlencode
 
+from taskyard.domain.actors import VEIL, Actor, Permission, veiled
 from taskyard.domain.errors import Invalid
+from taskyard.domain.jobs import Call
 from taskyard.domain.texts import check_text
+from taskyard.domain.urls import without_secrets
 
 MAX_HEADERS = 100
 MAX_HEADER_NAME_LENGTH = 256
@@ -49,3 +53,18 @@ def check_query(url: str, query: Mapping[str, str]) -> None:
     if len(quote(url, safe=string.punctuation)) + len("?") + len(urlencode(query)) > MAX_URL_CHARACTERS:
         message = f"query_params makes the url longer than {MAX_URL_CHARACTERS} characters"
         raise Invalid(message, field="query_params")
+
+
+def as_seen_by(actor: Actor, call: Call) -> Call:
+    """`call` without what may be a key, unless `actor` could have written it: user, password and query of its url,
+    the values of its headers and query, its body.
+    """
+    if Permission.WRITE in actor.permissions:
+        return call
+    return replace(
+        call,
+        url=without_secrets(call.url),
+        headers=None if call.headers is None else veiled(call.headers, actor),
+        query_params=None if call.query_params is None else veiled(call.query_params, actor),
+        body_template=None if call.body_template is None else VEIL,
+    )

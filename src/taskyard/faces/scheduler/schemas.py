@@ -142,7 +142,9 @@ class WebhookUpdate(BaseModel):
 
 
 class Webhook(BaseModel):
-    """D3-E09 to E11."""
+    """D3-E09 to E11. For members who may not write, `body_template` and the values of `headers` and `query_params` are
+    masked, and `url` comes without user, password and query.
+    """
 
     id: UUID
     job_id: UUID

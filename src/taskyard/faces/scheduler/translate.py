@@ -1,7 +1,7 @@
 """From the house's words to D3's, and back."""
 
-from taskyard.domain import cron, executions, jobs
-from taskyard.domain.actors import Actor, veiled
+from taskyard.domain import calls, cron, executions, jobs
+from taskyard.domain.actors import Actor
 from taskyard.domain.executions import Status
 from taskyard.domain.ids import new_id
 from taskyard.faces.scheduler import schemas
@@ -62,13 +62,14 @@ def execution(found: executions.Execution) -> schemas.Execution:
 
 def webhook(found: jobs.Call, actor: Actor) -> schemas.Webhook:
     """A job's call, as far as `actor` may see its secrets."""
+    found = calls.as_seen_by(actor, found)
     return schemas.Webhook(
         id=found.id,
         job_id=found.job_id,
         url=found.url,
         method=found.method,
-        headers=None if found.headers is None else veiled(found.headers, actor),
-        query_params=None if found.query_params is None else veiled(found.query_params, actor),
+        headers=None if found.headers is None else dict(found.headers),
+        query_params=None if found.query_params is None else dict(found.query_params),
         body_template=found.body_template,
         created_at=found.created_at,
         updated_at=found.updated_at,

@@ -59,7 +59,9 @@ class CallChanges(BaseModel):
 
 
 class Call(BaseModel):
-    """A call as stored. For members who may not write the values of `headers` are masked."""
+    """A call as stored. For members who may not write, `body_template` and the values of `headers` and `query_params`
+    are masked, and `url` comes without user, password and query.
+    """
 
     id: UUID
     job_id: UUID

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from taskyard.domain import cron, jobs
 from taskyard.domain.actors import Actor, veiled
+from taskyard.domain.calls import as_seen_by
 from taskyard.domain.errors import Invalid
 from taskyard.domain.jobs import Command, Kind
 from taskyard.domain.queues import Queue
@@ -104,14 +105,15 @@ def _retry_shown(found: RetryPolicy) -> schemas.RetryShown:
 
 def call(found: jobs.Call, actor: Actor) -> call_schemas.Call:
     """A stored call, as far as `actor` may see its secrets."""
+    found = as_seen_by(actor, found)
     return call_schemas.Call(
         id=found.id,
         job_id=found.job_id,
         position=found.position,
         url=found.url,
         method=found.method,
-        headers=None if found.headers is None else veiled(found.headers, actor),
-        query_params=None if found.query_params is None else veiled(found.query_params, actor),
+        headers=None if found.headers is None else dict(found.headers),
+        query_params=None if found.query_params is None else dict(found.query_params),
         body_template=found.body_template,
         created_at=found.created_at,
         updated_at=found.updated_at,
