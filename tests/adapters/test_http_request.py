@@ -3,8 +3,10 @@
 import pytest
 
 from taskyard.adapters.http.client import HttpClients
+from taskyard.adapters.http.request import DROPPED_HEADERS
 from taskyard.adapters.runners.http import HttpRunner
 from taskyard.domain.runs import Cause, HttpCall, Verdict
+from taskyard.faces.kit.wire import HEADERS_SENT
 from tests.adapters.conftest import Lines
 from tests.adapters.http_runs import a_run
 from tests.adapters.receiver import Receiver
@@ -55,6 +57,10 @@ async def test_what_cannot_be_called_says_which_field(
     assert (outcome.error or "").startswith(sentence)
     assert "hush" not in f"{outcome}{lines.text}"
     assert outcome.result["calls_not_made"] == 1
+
+
+def test_callers_are_told_which_headers_are_never_sent() -> None:
+    assert all(name in HEADERS_SENT.lower() for name in DROPPED_HEADERS)
 
 
 async def test_headers_that_frame_the_message_are_ours(clients: HttpClients, target: Receiver, lines: Lines) -> None:

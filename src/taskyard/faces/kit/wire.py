@@ -50,6 +50,13 @@ Entries = Annotated[dict[K, V], Field(max_length=MAX_ENTRIES), BeforeValidator(_
 """An object whose keys are the caller's own, such as headers."""
 
 
+HEADERS_SENT = (
+    "HTTP headers. Host, Content-Length and those of the connection (Connection, Expect, HTTP2-Settings, Keep-Alive, "
+    "Proxy-Connection, TE, Trailer, Transfer-Encoding, Upgrade) are kept and shown, but never sent"
+)
+"""What a caller should know of a call's headers."""
+
+
 def _in_a_url(value: object) -> object:
     """A query value as it stands in a URL."""
     if isinstance(value, bool):

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, Field, StrictBool, StrictInt
 
 from taskyard.domain.executions import Status
-from taskyard.faces.kit.wire import Entries, Moment, QueryValue, Text
+from taskyard.faces.kit.wire import HEADERS_SENT, Entries, Moment, QueryValue, Text
 
 BIGGEST = 2**63 - 1
 MAX_SCHEDULE_LENGTH = 255
@@ -28,7 +28,7 @@ Method = Annotated[
     BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
     Field(description="HTTP method"),
 ]
-Headers = Annotated[Entries[Text, Text], Field(description="HTTP headers")]
+Headers = Annotated[Entries[Text, Text], Field(description=HEADERS_SENT)]
 Query = Annotated[Entries[Text, QueryValue], Field(description="URL query parameters")]
 Template = Annotated[Text, Field(max_length=64 * 1024, description="Request body template")]
 

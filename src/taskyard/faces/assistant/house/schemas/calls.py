@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from taskyard.domain import templates
 from taskyard.domain.calls import MAX_HEADER_NAME_LENGTH, check_header_name, check_header_value
 from taskyard.faces.assistant.house.schemas.values import Paged, spoken, url_of_at_most
-from taskyard.faces.kit.wire import Entries, Moment, QueryValue, Text
+from taskyard.faces.kit.wire import HEADERS_SENT, Entries, Moment, QueryValue, Text
 from taskyard.services.calls import MAX_URL_LENGTH
 
 
@@ -26,7 +26,7 @@ Method = Annotated[
     Literal["GET", "POST", "PUT", "DELETE", "PATCH"],
     BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
 ]
-Headers = Entries[HeaderName, HeaderValue]
+Headers = Annotated[Entries[HeaderName, HeaderValue], Field(description=HEADERS_SENT)]
 QueryParams = Entries[Text, QueryValue]
 Template = Annotated[
     Text,
