@@ -226,6 +226,7 @@ async def test_numbers_that_are_none(world: World) -> None:
         content = f'{{"name": "x", "timeout_seconds": {number}}}'
         answer = await person.http.post("/api/v1/jobs", content=content, headers={"Content-Type": "application/json"})
         assert answer.status_code == 422, number
+        assert answer.json()["detail"][0]["msg"] == f"malformed JSON: {number} is no number here"
 
 
 async def test_command_jobs(world: World) -> None:

@@ -124,6 +124,20 @@ async def test_a_large_mistake_has_a_small_answer(world: World, field: str) -> N
     assert len(answer.content) < 500
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400"])
+async def test_numbers_that_are_none(world: World, number: str) -> None:
+    alice = await world.user()
+    job = await make_job(alice)
+    made = (await alice.http.post("/webhooks", json={"job_id": job["id"], **WEBHOOK})).json()
+    content = '{"url": "https://example.com", "method": "POST", "job_id": "%s", "query_params": {"a": %s}}'
+    headers = {"Content-Type": "application/json"}
+    for method, path in (("POST", "/webhooks"), ("PUT", f"/webhooks/{made['id']}")):
+        answer = await alice.http.request(method, path, content=content % (job["id"], number), headers=headers)
+        assert (answer.status_code, answer.json()["error_code"]) == (400, "VALIDATION_ERROR")
+        assert answer.json()["detail"] == f"body: malformed JSON: {number} is no number here"
+    assert (await alice.http.get(f"/webhooks/{made['id']}")).json() == made
+
+
 async def test_the_longest_url(world: World) -> None:
     alice = await world.user()
     job = await make_job(alice)

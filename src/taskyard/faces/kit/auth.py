@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 
 from taskyard.domain.actors import Actor, Permission, Principal
 from taskyard.domain.errors import Forbidden, Unauthenticated, Unavailable
+from taskyard.faces.kit.bodies import JsonRequest
 from taskyard.faces.kit.yard import Yard, the_yard
 
 SESSION_COOKIES = ("next-auth.session-token", "__Secure-next-auth.session-token", "taskyard_session")
@@ -125,8 +126,9 @@ WhetherStillAllowed = Annotated[StillAllowed, Depends(still_allowed)]
 
 
 def guarded(check: Callable[[Request], Awaitable[object]]) -> type[APIRoute]:
-    """The class of routes that make `check` before anything else. FastAPI itself parses the body before it asks who
-    is calling, and would tell a stranger that their JSON is broken instead of that they are a stranger.
+    """The class of routes that make `check` before anything else, and then read JSON strictly. FastAPI itself parses
+    the body before it asks who is calling, and would tell a stranger that their JSON is broken instead of that they are
+    a stranger.
     """
 
     class Guarded(APIRoute):
@@ -135,7 +137,7 @@ def guarded(check: Callable[[Request], Awaitable[object]]) -> type[APIRoute]:
 
             async def checked(request: Request) -> Response:
                 await check(request)
-                return await handle(request)
+                return await handle(JsonRequest(request.scope, request.receive))
 
             return checked
 
