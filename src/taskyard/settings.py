@@ -8,16 +8,18 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from taskyard import addresses
+from taskyard.domain.credentials import checked_email
 from taskyard.domain.errors import Invalid
 from taskyard.domain.rules import Rules
 
 PREFIX = "TASKYARD_"
 MIN_SECRET_LENGTH = 16
+MAX_DAYS = 36_500
 
 PLAIN = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "API_KEY", "SUPABASE_JWT_SECRET")
 """Settings also known by the plain name other programs use; with the prefix they win."""
@@ -39,7 +41,7 @@ class Settings(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     cors_origins: tuple[str, ...] = ()
-    forwarded_allow_ips: str = "127.0.0.1"
+    forwarded_allow_ips: tuple[str, ...] = ()
     registration: Literal["on", "off"] = "on"
     create_unknown_accounts: bool = True
     rate_limits: Literal["on", "off"] = "on"
@@ -53,21 +55,44 @@ class Settings(BaseModel):
     worker_concurrency: int = Field(1000, ge=1, le=10_000)
     command_concurrency: int = Field(8, ge=1, le=1000)
     shutdown_grace_seconds: float = Field(10.0, ge=0, le=3600)
-    executions_kept_days: float = Field(90.0, gt=0)
-    events_kept_days: float = Field(90.0, gt=0)
+    executions_kept_days: float = Field(90.0, gt=0, le=MAX_DAYS)
+    events_kept_days: float = Field(90.0, gt=0, le=MAX_DAYS)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "forwarded_allow_ips", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         """`a,b` as well as a sequence."""
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(addresses.origin, value))
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(addresses.proxy, value))
+
     @field_validator("database_url")
     @classmethod
-    def _async_driver(cls, value: str | None) -> str | None:
-        return None if value is None else async_url(value)
+    def _database(cls, value: str | None) -> str | None:
+        return None if value is None else addresses.database(value)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: str | None) -> str | None:
+        return None if value is None else addresses.redis(value)
+
+    @field_validator("owner_email")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        try:
+            return checked_email(value)
+        except Invalid as error:
+            raise ValueError(error.message) from None
 
     @property
     def database(self) -> str:
@@ -89,20 +114,6 @@ class Settings(BaseModel):
             create_unknown_accounts=self.create_unknown_accounts,
             open_registration=self.registration == "on",
         )
-
-
-def async_url(url: str) -> str:
-    """`url` with the asynchronous driver for its database. Raises ValueError for a database that is not supported."""
-    scheme, separator, rest = url.partition("://")
-    backend = scheme.split("+")[0]
-    if not separator or not urlsplit(url).path.strip("/"):
-        raise ValueError("not a database address; use postgresql://user:password@host/name")
-    if backend == "sqlite":
-        return f"sqlite+aiosqlite://{rest}"
-    if backend in ("postgres", "postgresql"):
-        # asyncpg's word for libpq's.
-        return f"postgresql+asyncpg://{rest.replace('sslmode=', 'ssl=')}"
-    raise ValueError(f"{backend} is not supported; use postgresql:// or sqlite:///")
 
 
 def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
@@ -150,8 +161,10 @@ def _name_of(field: str) -> str:
 
 
 def _refuse_unknown(values: Mapping[str, str], names: Mapping[str, str]) -> None:
+    fields = {name.upper(): PREFIX + name.upper() for name in Settings.model_fields}
     for name in sorted(values):
         if name.startswith(PREFIX) and name not in names:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            # The prefix, which they share, would make all of them near.
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), fields, n=1, cutoff=0.6)
+            hint = f"; did you mean {fields[near[0]]}?" if near else ""
             raise Invalid(f"Unknown setting {name}{hint}", field=name)

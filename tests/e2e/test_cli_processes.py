@@ -64,6 +64,15 @@ async def test_the_first_day_of_a_yard(processes: Processes, tmp_path: Path) -> 
         assert signed_in.status_code == 200, signed_in.text
         me = await client.get("/api/v1/users/me", headers={"Authorization": f"Bearer {token.output().strip()}"})
         assert me.json()["email"] == "owner@taskyard.localhost"
+        guesses = [
+            await client.post(
+                "/api/v1/auth/login",
+                json={"email": "owner@taskyard.localhost", "password": "not this one"},
+                headers={"X-Forwarded-For": f"203.0.113.{number}"},
+            )
+            for number in range(10)
+        ]
+        assert guesses[-1].status_code == 429, "nobody chooses their own address"
 
     await _end_while_somebody_listens(first, urls[0], token.output().strip())
     assert first.output().count(password) == 1

@@ -83,7 +83,7 @@ async def _serve(app: Any, settings: "Settings", sockets: Sequence[socket.socket
         access_log=False,
         server_header=False,
         proxy_headers=True,
-        forwarded_allow_ips=settings.forwarded_allow_ips,
+        forwarded_allow_ips=list(settings.forwarded_allow_ips),
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     server = Server(config)
