@@ -15,7 +15,10 @@ from taskyard.domain.errors import Unavailable
 from taskyard.domain.hints import Hint, QueuesChanged, WorkQueued
 from taskyard.store.columns import from_micros, to_micros
 from taskyard.store.database import Database
+from taskyard.store.queue.engine import open_repository
 from taskyard.store.tables import queues, revoked_tokens
+from taskyard.store.vault import Vault
+from tests.servers import PostgresServer
 from tests.services.world import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -175,3 +178,20 @@ async def test_a_time_without_a_zone_is_a_bug_and_said_so(database: Database) ->
 
     with pytest.raises(Exception, match="a time without a zone"):
         await write()
+
+
+async def test_the_engine_connects_with_the_encryption_that_the_address_asks_for(
+    postgres_server: PostgresServer,
+) -> None:
+    url = postgres_server.new_database()
+    without = Database(f"{url}?ssl=disable", Vault("k"))
+    async with without.read() as tx, open_repository(without):
+        assert (await tx.connection.execute(text("SELECT 1"))).scalar() == 1
+    await without.close()
+    with_ = Database(f"{url}?ssl=require", Vault("k"))
+    with pytest.raises(Unavailable) as refused:
+        async with open_repository(with_):
+            pass
+    assert "SSL" in str(refused.value.__cause__)
+    await with_.close()
+    postgres_server.drop_database(url)

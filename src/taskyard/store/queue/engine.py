@@ -47,5 +47,7 @@ async def open_repository(database: Database) -> AsyncGenerator[RepositoryPort]:
 
 
 def plain_dsn(url: str) -> str:
-    """`url` as libpq and asyncpg spell it, without SQLAlchemy's driver name."""
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    """`url` as libpq and asyncpg spell it: without SQLAlchemy's driver name, and with `sslmode`."""
+    address = make_url(url)
+    query = {"sslmode" if name == "ssl" else name: value for name, value in address.query.items()}
+    return address.set(drivername="postgresql", query=query).render_as_string(hide_password=False)
