@@ -329,6 +329,18 @@ def test_the_doctor_says_how_to_mend_what_is_broken(cli: Cli, monkeypatch: pytes
     assert "tell-nobody" not in said.out + said.err
 
 
+@pytest.mark.parametrize("arguments", [("jobs", "list"), ("serve", "--port", "0"), ("migrate",)])
+def test_a_file_that_is_no_database_is_told_without_a_traceback(cli: Cli, arguments: tuple[str, ...]) -> None:
+    Path("data").mkdir()
+    Path("data/taskyard.db").write_text("not a database, and long enough to be looked at\n" * 3)
+    said = cli(*arguments)
+    assert (said.code, said.err.splitlines()[-1].count("file is not a database")) == (1, 1)
+    assert "backup" in said.err
+    assert "Traceback" not in said.err
+    checks = {each["check"]: each for each in json.loads(cli("doctor", "--json").out)["checks"]}
+    assert "backup" in checks["database"]["mend"]
+
+
 def test_openapi_writes_a_document_for_each_face_and_notices_old_ones(cli: Cli) -> None:
     written = cli("openapi", "--out", "specs", "--json").data["changed"]
     assert "specs/scheduler.json" in written

@@ -105,7 +105,7 @@ def main() -> None:
         refusal = causes.refusal(error)
         if refusal is None:
             raise
-        screen.error(f"The database refuses us: {refusal}; correct DATABASE_URL (postgresql://user:password@host/name)")
+        screen.error(f"The database refuses us: {refusal}; {causes.remedy(error)}")
         sys.exit(1)
 
 

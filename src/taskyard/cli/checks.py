@@ -61,8 +61,12 @@ async def _within_time(name: str, look: Look, settings: "Settings") -> Finding:
     except TaskyardError as error:
         return Finding(name, Health.BROKEN, causes.told(error.message, error.__cause__), _database_remedy(settings))
     except Exception as error:
-        fact = causes.refusal(error) or f"{type(error).__name__}: {causes.words(error)}"
-        return Finding(name, Health.BROKEN, fact, _database_remedy(settings))
+        refusal = causes.refusal(error)
+        if refusal is not None:
+            return Finding(name, Health.BROKEN, refusal, causes.remedy(error))
+        return Finding(
+            name, Health.BROKEN, f"{type(error).__name__}: {causes.words(error)}", _database_remedy(settings)
+        )
 
 
 def _database_remedy(settings: "Settings") -> str:
