@@ -84,7 +84,10 @@ def _write_once(path: Path, content: str) -> None:
 
 @asynccontextmanager
 async def base(settings: Settings, *, upgrade: bool = True) -> AsyncGenerator[Base]:
-    """Open the database, migrated unless `upgrade` is off. Raises `Unavailable`."""
+    """Open the database, migrated unless `upgrade` is off.
+
+    Raises `Unavailable`; then also `Conflict` when a newer version has migrated it.
+    """
     if settings.database_url is None:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = secret_key(settings)
@@ -98,7 +101,7 @@ async def base(settings: Settings, *, upgrade: bool = True) -> AsyncGenerator[Ba
 
 
 async def outdated(base_: Base) -> bool:
-    """Whether the schema of the database is not this program's. Raises `Unavailable`."""
+    """Whether the schema of the database is older than this program's. Raises `Unavailable`; `Conflict` when newer."""
     return await migrate.pending(base_.database)
 
 

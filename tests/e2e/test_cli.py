@@ -4,10 +4,12 @@ import asyncio
 import json
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -339,6 +341,18 @@ def test_a_file_that_is_no_database_is_told_without_a_traceback(cli: Cli, argume
     assert "Traceback" not in said.err
     checks = {each["check"]: each for each in json.loads(cli("doctor", "--json").out)["checks"]}
     assert "backup" in checks["database"]["mend"]
+
+
+def test_a_database_of_a_newer_version_sends_nobody_in_a_circle(yard: Cli) -> None:
+    with closing(sqlite3.connect("data/taskyard.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    for arguments in (("jobs", "list"), ("migrate",), ("serve", "--port", "0")):
+        said = yard(*arguments)
+        assert (said.code, said.err.splitlines()[-1].count("made by a newer Taskyard")) == (1, 1)
+        assert "Traceback" not in said.err
+        assert "taskyard migrate" not in said.err
+    checks = {each["check"]: each for each in json.loads(yard("doctor", "--json").out)["checks"]}
+    assert "install that version" in checks["database"]["mend"]
 
 
 def test_openapi_writes_a_document_for_each_face_and_notices_old_ones(cli: Cli) -> None:

@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, TableClause, column, inspect, select, table, text, update
 
-from taskyard.domain.errors import Unavailable
+from taskyard.domain.errors import Conflict, Unavailable
 from taskyard.services import calls, subscriptions
 from taskyard.store import migrate
 from taskyard.store.database import Database, Tx
@@ -113,6 +113,16 @@ async def test_a_database_of_the_first_version_is_brought_up_with_what_is_in_it(
         assert await calls.of_job(tx, yard.alice, job.id) == called
         assert await subscriptions.get(tx, yard.alice, subscription.id) == subscription
     await yard.end(queued.id)
+
+
+async def test_a_database_of_a_newer_version_is_left_alone(empty: Database) -> None:
+    await migrate.upgrade(empty)
+    async with empty.write() as tx:
+        await tx.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    for ask in (migrate.pending, migrate.upgrade):
+        with pytest.raises(Conflict, match="made by a newer Taskyard") as refused:
+            await ask(empty)
+        assert refused.value.code == "DATABASE_NEWER"
 
 
 async def test_processes_that_start_at_once_migrate_once(empty: Database, database_url: str) -> None:

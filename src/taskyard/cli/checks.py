@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LIMIT_SECONDS = 8.0
 MIN_FREE_BYTES = 200 * 1024**2
 LOW_FREE_BYTES = 2 * 1024**3
+REMEDIES = {"DATABASE_NEWER": "install that version or a later one, or use another database"}
+"""What helps against the errors that tell more than that the database is away, by their code."""
 
 
 class Health(StrEnum):
@@ -59,7 +61,7 @@ async def _within_time(name: str, look: Look, settings: "Settings") -> Finding:
     except TimeoutError:
         return Finding(name, Health.BROKEN, f"no answer within {LIMIT_SECONDS:g} s", "see whether it is overloaded")
     except TaskyardError as error:
-        return Finding(name, Health.BROKEN, causes.told(error.message, error.__cause__), _database_remedy(settings))
+        return Finding(name, Health.BROKEN, causes.told(error.message, error.__cause__), _remedy(error, settings))
     except Exception as error:
         refusal = causes.refusal(error)
         if refusal is not None:
@@ -67,6 +69,10 @@ async def _within_time(name: str, look: Look, settings: "Settings") -> Finding:
         return Finding(
             name, Health.BROKEN, f"{type(error).__name__}: {causes.words(error)}", _database_remedy(settings)
         )
+
+
+def _remedy(error: TaskyardError, settings: "Settings") -> str:
+    return REMEDIES.get(error.code) or _database_remedy(settings)
 
 
 def _database_remedy(settings: "Settings") -> str:
@@ -87,7 +93,7 @@ async def _database(settings: "Settings") -> Finding:
     async with bootstrap.base(settings, upgrade=False) as base:
         kind = "SQLite" if base.database.is_sqlite else "PostgreSQL"
         if await bootstrap.outdated(base):
-            return Finding("database", Health.BROKEN, f"{kind}, of another version", "run `taskyard migrate`")
+            return Finding("database", Health.BROKEN, f"{kind}, of an older version", "run `taskyard migrate`")
     return Finding("database", Health.OK, f"{kind}, up to date")
 
 

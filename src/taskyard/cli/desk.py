@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NO_OWNER = "This yard has no owner yet: start it once with `taskyard serve`"
-OUTDATED = "The database is not at this program's version: run `taskyard migrate` first"
+OUTDATED = "The database is of an older version: run `taskyard migrate` first"
 
 
 @dataclass(frozen=True, slots=True)

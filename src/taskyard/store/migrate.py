@@ -7,6 +7,7 @@ from pgqueuer.adapters.persistence.queries import Queries
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from taskyard.domain.errors import Conflict
 from taskyard.store.database import Database
 from taskyard.store.vault import Vault
 
@@ -18,7 +19,8 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 async def upgrade(database: Database) -> None:
     """Apply all outstanding migrations and, on PostgreSQL, the engine's own schema. Safe to run at any time.
 
-    A database that is up to date is only read: commands run beside a server and must not make it wait.
+    A database that is up to date is only read: commands run beside a server and must not make it wait. Raises as
+    `pending` does.
     """
     if not await pending(database):
         return
@@ -33,10 +35,19 @@ async def upgrade(database: Database) -> None:
 async def pending(database: Database) -> bool:
     """Whether the schema is older than this program or the engine in it.
 
-    Asked at every start of every command, so it reads one row itself and leaves Alembic unloaded.
+    Asked at every start of every command, so it reads one row itself and leaves Alembic unloaded. Raises `Conflict`,
+    code DATABASE_NEWER, for one that a later version has migrated.
     """
+    known = _versions()
     async with database.read() as tx:
-        if await tx.connection.run_sync(_revision) != _head():
+        revision = await tx.connection.run_sync(_revision)
+        if revision is not None and revision not in known:
+            raise Conflict(
+                f"This database was made by a newer Taskyard (its schema is {revision}, this program knows "
+                f"{known[-1]}): install that version, or use another database",
+                code="DATABASE_NEWER",
+            )
+        if revision != known[-1]:
             return True
         return not tx.is_sqlite and await _engine_outdated(tx.connection)
 
@@ -47,9 +58,9 @@ def _revision(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _head() -> str:
-    """Migrations are numbered in a row: the highest number is the head."""
-    return max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+def _versions() -> list[str]:
+    """Migrations are numbered in a row: the highest number, the last, is the head."""
+    return sorted(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def _run(connection: Connection, vault: Vault) -> None:
