@@ -292,6 +292,8 @@ def test_tables_do_not_let_names_write_to_the_terminal(yard: Cli) -> None:
         (("serve", "--port", "1", "--bind", "127.0.0.1:0"), 2, "either --bind or"),
         (("serve", "--bind", "::1:8000"), 1, "[::1]:8000"),
         (("jobs", "list", "--data-dir", "elsewhere"), 1, "taskyard serve"),
+        (("worker", "--data-dir", "elsewhere"), 1, "no yard in"),
+        (("migrate", "--data-dir", "elsewhere"), 1, "DATABASE_URL"),
     ],
 )
 def test_a_mistake_is_told_without_a_traceback(yard: Cli, arguments: tuple[str, ...], code: int, words: str) -> None:

@@ -83,7 +83,7 @@ def require_yard(settings: "Settings") -> None:
     if settings.database_url is None and not (settings.data_dir / "taskyard.db").exists():
         raise Unavailable(
             f"There is no yard in {settings.data_dir.absolute()}: start one with `taskyard serve`, "
-            "or name its folder with --data-dir",
+            "or name its folder with --data-dir (on PostgreSQL, its database with DATABASE_URL)",
             code="NO_YARD",
         )
 

@@ -3,6 +3,7 @@
 import asyncio
 
 from taskyard.cli import screen
+from taskyard.cli.desk import require_yard
 from taskyard.cli.options import AsJson, DataDir
 from taskyard.cli.usage import Commands
 
@@ -18,6 +19,7 @@ def migrate(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     from taskyard.cli import logs
 
     chosen = settings.load(data_dir=data_dir)
+    require_yard(chosen)
     logs.quiet()
 
     async def upgrade() -> bool:

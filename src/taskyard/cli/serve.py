@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from taskyard.cli import sockets
+from taskyard.cli.desk import require_yard
 from taskyard.cli.options import AsJson, DataDir, epilog
 from taskyard.cli.usage import Commands
 
@@ -94,6 +95,7 @@ def worker(no_clock: NoClock = False, data_dir: DataDir = None, as_json: AsJson 
     from taskyard.cli import logs, screen, server
 
     chosen = settings.load(data_dir=data_dir)
+    require_yard(chosen)
     logs.configure(chosen, server.secrets_of(chosen))
     roles = bootstrap.Roles(worker=True, clock=not no_clock)
 
