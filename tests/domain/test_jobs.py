@@ -8,6 +8,7 @@ import pytest
 from taskyard.domain.errors import Invalid
 from taskyard.domain.ids import new_id
 from taskyard.domain.jobs import Command, Job, Kind, at_least_once, checked, retry_policy, scheduled, timeout_seconds
+from taskyard.domain.queues import Queue
 from taskyard.domain.retries import NO_RETRY, RetryPolicy
 from taskyard.domain.rules import Rules
 
@@ -32,6 +33,7 @@ def test_good_jobs_pass(job: Job) -> None:
         (replace(HTTP, schedule=""), "schedule"),
         (replace(HTTP, timezone="Mars/Phobos"), "timezone"),
         (replace(HTTP, priority=51), "priority"),
+        (replace(HTTP, queue=Queue.DELIVERIES), "queue"),
         (replace(HTTP, kind=Kind.DELIVERY), "kind"),
         (replace(HTTP, kind=Kind.COMMAND), "command"),
         (replace(HTTP, command=Command("true")), "command"),

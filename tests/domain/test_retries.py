@@ -88,6 +88,7 @@ def test_deliveries_are_tried_eight_times_over_28_hours() -> None:
     assert all(policy.wants(outcome, 7) for outcome in [*RETRIED, answered(404), answered(302)])
     assert not any(policy.wants(outcome, 8) for outcome in RETRIED)
     assert not policy.wants(answered(410), 1)
+    assert RetryPolicy(retry_on=frozenset({"4xx"})).wants(answered(410), 1), "a job may ask for more"
 
 
 def test_a_shorter_base_shortens_deliveries_and_a_longer_one_does_not_lengthen_them() -> None:

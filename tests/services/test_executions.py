@@ -256,6 +256,8 @@ async def test_priorities_of_what_waits_can_be_changed(yard: Yard) -> None:
         moved = await executions.prioritise(tx, yard.alice, [waiting.id, started.id, new_id()], Queue.HIGH, 9)
         with pytest.raises(Invalid):
             await executions.prioritise(tx, yard.alice, [waiting.id], Queue.HIGH, 51)
+        with pytest.raises(Invalid, match="queue must be one of high, normal, low"):
+            await executions.prioritise(tx, yard.alice, [waiting.id], Queue.DELIVERIES)
     assert [each.id for each in moved] == [waiting.id]
     after = await yard.execution(waiting.id)
     assert (after.queue, after.priority) == (Queue.HIGH, 9)

@@ -9,6 +9,7 @@ from taskyard.domain.actors import Issuer, Permission, Role, system
 from taskyard.domain.errors import Conflict, Forbidden, Invalid, NotFound, TaskyardError, Unauthenticated
 from taskyard.domain.ids import new_id
 from taskyard.services import accounts, keys, logins, passwords
+from taskyard.store import logins as stored_logins
 from taskyard.store import tenants
 from tests.services.identity_world import Somebody, World, colleague, disable, open_world, operator, register
 
@@ -242,13 +243,13 @@ async def test_what_has_run_out_is_forgotten_and_nothing_else(world: World) -> N
     await world.identity.sign_out(long)
     world.clock.advance(seconds=61)
     async with world.database.write() as tx:
-        assert await logins.prune(tx) == 1
+        assert await stored_logins.prune(tx, tx.now, 10) == 1
         living = await logins.begin(tx, ann.user.id)
     with pytest.raises(Unauthenticated, match="Token was revoked"):
         await world.identity.authenticate_bearer(long)
     world.clock.advance(days=30, seconds=-1)
     async with world.database.write() as tx:
-        assert await logins.prune(tx) == 2
+        assert await stored_logins.prune(tx, tx.now, 10) == 2
     await world.identity.authenticate_session(living)
 
 

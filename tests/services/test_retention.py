@@ -5,7 +5,7 @@ from sqlalchemy import text
 
 from taskyard.domain.events import Fact
 from taskyard.domain.runs import Stream
-from taskyard.services import events, outputs, retention, workers
+from taskyard.services import events, logins, outputs, retention, workers
 from taskyard.services.outputs import Chunk
 from tests.services.world import Yard
 
@@ -49,6 +49,17 @@ async def test_old_events_go_and_their_numbers_are_not_used_again(yard: Yard) ->
     assert await yard.events() == []
     await yard.job()
     assert [event.seq for event in await yard.events()] == [2]
+
+
+async def test_credentials_that_have_run_out_go(yard: Yard) -> None:
+    assert yard.alice.user_id is not None
+    async with yard.database.write() as tx:
+        await logins.begin(tx, yard.alice.user_id)
+    await prune(yard)
+    assert await count(yard, "login_sessions") == 1
+    yard.now.advance(seconds=logins.LIFETIME.total_seconds() + 1)
+    await prune(yard)
+    assert await count(yard, "login_sessions") == 0
 
 
 async def test_there_is_more_to_do_while_bites_are_full(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from taskyard.domain import cron, retries
 from taskyard.domain.errors import Invalid
-from taskyard.domain.queues import Queue, check_priority
+from taskyard.domain.queues import Queue, check_priority, check_queue
 from taskyard.domain.retries import NO_RETRY, RetryPolicy
 from taskyard.domain.rules import Rules
 from taskyard.domain.texts import check_text
@@ -126,6 +126,7 @@ def checked(job: Job) -> Job:
     _ = cron.zone(job.timezone)
     if job.schedule is not None:
         cron.check(job.schedule)
+    _ = check_queue(job.queue)
     _ = check_priority(job.priority)
     _check_kind(job)
     if job.retry is not None:

@@ -19,6 +19,9 @@ class Queue(StrEnum):
     DELIVERIES = "deliveries"
 
 
+JOB_QUEUES = (Queue.HIGH, Queue.NORMAL, Queue.LOW)
+"""Where the work of jobs may wait."""
+
 # Further apart than the range of priorities, so that the best of one queue never ties with the worst of the next.
 _RANK = {Queue.HIGH: 600, Queue.NORMAL: 400, Queue.DELIVERIES: 400, Queue.LOW: 200}
 
@@ -45,6 +48,13 @@ class QueueState:
     oldest_seconds: float
     paused_at: datetime | None
     paused_reason: str | None
+
+
+def check_queue(queue: Queue) -> Queue:
+    """`queue`, or `Invalid` for the one that is the house's own."""
+    if queue not in JOB_QUEUES:
+        raise Invalid(f"queue must be one of {', '.join(JOB_QUEUES)}", field="queue")
+    return queue
 
 
 def engine_priority(queue: Queue, priority: int) -> int:

@@ -21,7 +21,8 @@ class RetryPolicy:
     """Exponential waits: before attempt n+1, `base_seconds * factor ** (n - 1)`, at most `max_seconds`, ± `jitter`.
 
     `attempts` counts the first one. `retry_on` holds causes ("connect_error", "timeout", "exit_code", "internal"),
-    HTTP status codes ("429") and classes ("5xx"), or "any". `waits_seconds`, when given, replaces the formula.
+    HTTP status codes ("429") and classes ("5xx"), or "any". `never_on` holds those that are not retried all the same.
+    `waits_seconds`, when given, replaces the formula.
     """
 
     attempts: int = 3
@@ -30,11 +31,13 @@ class RetryPolicy:
     max_seconds: float = 3600.0
     jitter: float = 0.1
     retry_on: frozenset[str] = TRANSIENT
+    never_on: frozenset[str] = frozenset()
     waits_seconds: tuple[float, ...] = ()
 
     def wants(self, outcome: Outcome, attempt: int) -> bool:
         """Whether the failed attempt number `attempt` is to be followed by another."""
-        return attempt < self.attempts and not self.retry_on.isdisjoint(_words(outcome))
+        words = _words(outcome)
+        return attempt < self.attempts and not self.retry_on.isdisjoint(words) and self.never_on.isdisjoint(words)
 
     def wait(self, attempt: int, draw: float, retry_after: float | None = None) -> float:
         """Seconds to wait after failed attempt `attempt`; `draw` in [0, 1) decides the jitter.
@@ -59,6 +62,7 @@ def delivery_policy(scale: float) -> RetryPolicy:
     return RetryPolicy(
         attempts=len(_DELIVERY_WAITS) + 1,
         retry_on=ANY_FAILURE,
+        never_on=frozenset({"410"}),
         waits_seconds=tuple(wait * scale for wait in _DELIVERY_WAITS),
     )
 
@@ -92,8 +96,6 @@ def _words(outcome: Outcome) -> set[str]:
         return {"timeout", "any"}
     match outcome.cause:
         case Cause.STATUS if outcome.response_code is not None:
-            if outcome.response_code == 410:
-                return {"410", "any"}
             return {str(outcome.response_code), f"{outcome.response_code // 100}xx", "any"}
         case Cause.CONNECT_ERROR | Cause.TIMEOUT | Cause.EXIT_CODE | Cause.INTERNAL:
             return {outcome.cause.value, "any"}

@@ -8,7 +8,7 @@ from taskyard.domain.actors import Actor, Permission
 from taskyard.domain.errors import Conflict, Invalid, NotFound
 from taskyard.domain.executions import ACTIVE, Execution, Status, replayed
 from taskyard.domain.jobs import Kind
-from taskyard.domain.queues import Queue, check_priority
+from taskyard.domain.queues import Queue, check_priority, check_queue
 from taskyard.domain.texts import check_text
 from taskyard.services import cancelling, dispatch, events
 from taskyard.store import executions as store
@@ -133,6 +133,7 @@ async def _again(tx: Tx, actor: Actor, ended: Sequence[Execution]) -> list[Execu
 async def prioritise(tx: Tx, actor: Actor, ids: Sequence[UUID], queue: Queue, priority: int = 0) -> list[Execution]:
     """Move waiting executions to another queue or priority; those no longer waiting are left out of the answer."""
     actor.require(Permission.WRITE)
+    _ = check_queue(queue)
     _ = check_priority(priority)
     found = await store.waiting(tx, actor.tenant_id, ids=ids)
     _ = await jobs.lock_serial_of(tx, found.values())

@@ -28,8 +28,3 @@ async def begin(tx: Tx, user_id: UUID) -> str:
 async def end(tx: Tx, token: str) -> None:
     """End the session with that token; an unknown or ended one needs nothing."""
     await logins.revoke(tx, hash_token(token))
-
-
-async def prune(tx: Tx, *, limit: int = 1000) -> int:
-    """Forget sessions and revocations that have run out: up to `limit` of each; how many went."""
-    return await logins.prune(tx, tx.now, limit)

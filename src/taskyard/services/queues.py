@@ -1,7 +1,6 @@
 """Queues: seeing, pausing, resuming, clearing. They are the whole yard's, so switching them is the operator's."""
 
 from taskyard.domain.actors import Actor, Permission
-from taskyard.domain.errors import Forbidden
 from taskyard.domain.events import Fact
 from taskyard.domain.hints import QueuesChanged, WorkQueued
 from taskyard.domain.queues import Queue, QueueState
@@ -26,7 +25,7 @@ async def paused(tx: Tx) -> set[Queue]:
 
 async def pause(tx: Tx, actor: Actor, queue: Queue, reason: str | None = None) -> None:
     """Hand out nothing of `queue` from now on; what runs goes on. Raises `Forbidden`, `Invalid`."""
-    _require_operator(actor)
+    actor.require_operator()
     if reason is not None:
         _ = check_text(reason, "reason")
     await queue_states.set_paused(tx, queue, pause=True, reason=reason)
@@ -36,7 +35,7 @@ async def pause(tx: Tx, actor: Actor, queue: Queue, reason: str | None = None) -
 
 async def resume(tx: Tx, actor: Actor, queue: Queue) -> None:
     """Hand out `queue` again. Raises `Forbidden`."""
-    _require_operator(actor)
+    actor.require_operator()
     await queue_states.set_paused(tx, queue, pause=False, reason=None)
     await events.append(tx, [_told(actor, "queue.resumed", queue, None)])
     tx.hint(QueuesChanged())
@@ -61,12 +60,6 @@ async def clear(tx: Tx, actor: Actor, queue: Queue) -> int:
     await dispatch.release(tx, list(serial))
     await events.append(tx, [*told, _told(actor, "queue.cleared", queue, None, cleared=cleared)])
     return cleared
-
-
-def _require_operator(actor: Actor) -> None:
-    actor.require(Permission.ADMIN)
-    if not actor.of_operator:
-        raise Forbidden("Queues serve all tenants; only the operator's tenant may pause or resume them")
 
 
 def _told(actor: Actor, event_type: str, queue: Queue, reason: str | None, **more: object) -> Fact:

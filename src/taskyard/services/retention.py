@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from taskyard.domain.rules import Rules
-from taskyard.store import events, executions, statistics, workers
+from taskyard.store import events, executions, logins, statistics, workers
 from taskyard.store.database import Tx
 
 BITE = 1000
@@ -15,6 +15,6 @@ async def prune(tx: Tx, rules: Rules) -> bool:
     ran = await executions.prune(tx, tx.now - timedelta(days=rules.executions_kept_days), BITE)
     told = await events.prune(tx, tx.now - timedelta(days=rules.events_kept_days), BITE)
     await workers.prune(tx, tx.now - _WORKERS_KEPT)
-    await statistics.prune_credentials(tx, tx.now)
+    expired = await logins.prune(tx, tx.now, BITE)
     await statistics.prune_engine_log(tx)
-    return BITE in (ran, told)
+    return max(ran, told, expired) >= BITE

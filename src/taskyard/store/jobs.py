@@ -44,12 +44,14 @@ def _row(tx: Tx, job: Job) -> dict[str, Any]:
 
 
 def _retry_row(policy: RetryPolicy) -> dict[str, Any]:
-    return asdict(policy) | {"retry_on": sorted(policy.retry_on), "waits_seconds": list(policy.waits_seconds)}
+    lists = {"retry_on": sorted(policy.retry_on), "never_on": sorted(policy.never_on)}
+    return asdict(policy) | lists | {"waits_seconds": list(policy.waits_seconds)}
 
 
 def _retry(row: Mapping[str, Any]) -> RetryPolicy:
     known: dict[str, Any] = dict(row)
     known["retry_on"] = frozenset(row["retry_on"])
+    known["never_on"] = frozenset(row.get("never_on", ()))
     known["waits_seconds"] = tuple(row["waits_seconds"])
     return RetryPolicy(**known)
 

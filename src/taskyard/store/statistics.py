@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import func, select, text
 
 from taskyard.domain.jobs import Kind
 from taskyard.store.database import Tx
-from taskyard.store.tables import executions, login_sessions, revoked_tokens
+from taskyard.store.tables import executions
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,6 @@ async def of_executions(tx: Tx, tenant_ids: Sequence[UUID]) -> ExecutionCounts:
 async def ping(tx: Tx) -> None:
     """Ask the database anything; raises what its driver raises."""
     await tx.connection.execute(text("SELECT 1"))
-
-
-async def prune_credentials(tx: Tx, before: datetime) -> None:
-    """Forget sessions and revocations that have expired by themselves."""
-    await tx.connection.execute(delete(login_sessions).where(login_sessions.c.expires_at < before))
-    await tx.connection.execute(delete(revoked_tokens).where(revoked_tokens.c.expires_at < before))
 
 
 async def prune_engine_log(tx: Tx) -> None:

@@ -62,11 +62,11 @@ async def scheduler_metrics(
     or openmetrics.
     """
     actors = list(caller.actors.values()) if account_id is None else [caller.within(account_id)]
-    of_operator = any(actor.of_operator for actor in actors)
+    operates = any(actor.operates() for actor in actors)
     async with yard.database.read() as tx:
         found = await metrics.read(tx, *actors)
     if prometheus.is_asked_for(accept or ""):
         # What is the whole yard's is for its operator.
-        process = yard.telemetry.registry if of_operator else None
-        return prometheus.exposition(found, accept or "", process, queues=of_operator)
+        process = yard.telemetry.registry if operates else None
+        return prometheus.exposition(found, accept or "", process, queues=operates)
     return translate.numbers(found)
