@@ -272,6 +272,17 @@ def test_wildcards_follow_the_wall_clock_twice() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["localtime", "posixrules", "posix/Europe/Berlin", "right/UTC"])
+def test_names_that_are_not_of_iana_are_refused(name: str) -> None:
+    with pytest.raises(Invalid, match="Unknown timezone"):
+        cron.zone(name)
+
+
+@pytest.mark.parametrize("name", ["UTC", "GMT", "Etc/GMT+5", "US/Eastern", "Asia/Kolkata", "America/Argentina/Salta"])
+def test_all_names_of_iana_are_known(name: str) -> None:
+    assert str(cron.zone(name)) == name
+
+
 @pytest.mark.parametrize(
     "name",
     ["", "Mars/Phobos", "Europe", "../etc/passwd", "/etc/passwd", "Europe/Berlin\0", "\ud800", "x" * 5000, "..", "."],
