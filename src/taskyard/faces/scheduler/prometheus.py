@@ -1,5 +1,6 @@
 """Metrics in Prometheus' text form (RULINGS §5 D3)."""
 
+import re
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry
@@ -13,18 +14,32 @@ from taskyard.services.metrics import Metrics
 
 JSON = "application/json"
 TEXT = ("text/plain", "application/openmetrics-text")
+_REFUSING = re.compile(r"q\s*=\s*0(?:\.0{0,3})?")
+
+
+def taken(accept: str) -> dict[str, str]:
+    """The media ranges that `accept` takes, in lower case and with their parameters, by media type. A weight of 0
+    refuses one (RFC 9110 §12.4.2).
+    """
+    ranges: dict[str, str] = {}
+    for each in accept.lower().split(","):
+        kind, *parameters = (part.strip() for part in each.split(";"))
+        if not any(_REFUSING.fullmatch(parameter) for parameter in parameters):
+            ranges.setdefault(kind, ";".join((kind, *parameters)))
+    return ranges
 
 
 def is_asked_for(accept: str) -> bool:
     """Whether a caller with this `Accept` wants Prometheus' form. Who also takes JSON gets JSON, as documented:
     browsers' HTTP clients send "application/json, text/plain, */*".
     """
-    return JSON not in accept and any(kind in accept for kind in TEXT)
+    kinds = taken(accept)
+    return JSON not in kinds and any(kind in kinds for kind in TEXT)
 
 
 def exposition(found: Metrics, accept: str, process: CollectorRegistry | None, *, queues: bool) -> Response:
     """The numbers of an account, those of the queues if `queues`, and those of the process if given."""
-    encode, content_type = choose_encoder(accept)
+    encode, content_type = choose_encoder(",".join(taken(accept).values()))
     own = CollectorRegistry(auto_describe=False)
     own.register(_Numbers(found, queues=queues))
     body: bytes = encode(own)
