@@ -104,6 +104,12 @@ async def test_health_is_public_and_one_body_for_all(world: World) -> None:
     assert body["timestamp"].endswith("Z")
 
 
+@pytest.mark.parametrize("path", ["/health", "/health/detailed", "/faces/scheduler/health"])
+async def test_health_can_be_asked_for_without_its_body(world: World, path: str) -> None:
+    http = world.client()
+    assert (await http.head(path)).status_code == (await http.get(path)).status_code
+
+
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/docs/", "/", "/docs?spec=scheduler", "/docs?spec=<script>"])
 async def test_documentation_has_a_picker_that_needs_no_network(world: World, path: str) -> None:
     answer = await world.client().get(path)

@@ -20,12 +20,14 @@ router = APIRouter(
 )
 
 
+@public.head("", include_in_schema=False)
 @public.get("")
 async def health() -> schemas.Health:
     """Basic health check: this process answers."""
     return schemas.Health(status="healthy", service=SERVICE)
 
 
+@public.head("/detailed", include_in_schema=False)
 @public.get("/detailed", responses={503: {"model": schemas.DetailedHealth, "description": "Service unhealthy"}})
 async def detailed_health(yard: TheYard, response: Response) -> schemas.DetailedHealth:
     """Detailed health check with database and Redis connectivity. Without Redis the yard is slower to tell, not
