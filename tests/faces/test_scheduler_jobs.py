@@ -85,6 +85,7 @@ async def test_what_a_job_needs(world: World, missing: str) -> None:
         {"type": 1.5},
         {"type": None},
         {"type": 2**63},
+        {"type": -(2**63) - 1},
         {"timezone": "Mars/Phobos"},
         {"timezone": "../../etc/passwd"},
         {"timezone": None},
@@ -115,6 +116,14 @@ async def test_bad_cron_expressions(world: World, schedule: str) -> None:
 )
 async def test_good_cron_expressions(world: World, schedule: str) -> None:
     assert (await make_job(await world.user(), schedule=schedule))["schedule"] == schedule
+
+
+@pytest.mark.parametrize("number", [-(2**63), 2**63 - 1])
+async def test_types_are_of_64_bits(world: World, number: int) -> None:
+    assert (await make_job(await world.user(), type=number))["type"] == number
+    schemas = (await world.client().get("/openapi.json")).json()["components"]["schemas"]
+    documented = schemas["SchedulerJobCreate"]["properties"]["type"]
+    assert (documented["minimum"], documented["exclusiveMaximum"]) == (-(2**63), 2**63)
 
 
 async def test_longest_name_and_unknown_fields(world: World) -> None:

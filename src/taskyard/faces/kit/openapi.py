@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI
 
@@ -12,6 +12,7 @@ Spec = dict[str, Any]
 
 _REFERENCE = re.compile(r"#/components/(\w+)/([^\"/]+)")
 _AUTOMATIC = ("HTTPValidationError", "ValidationError")
+_BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
 
 
 def own_refusals(app: FastAPI) -> None:
@@ -39,7 +40,21 @@ def _corrected(spec: Spec) -> Spec:
                     answer["content"] = {"application/json": next(iter(answer["content"].values()))}
     for name in _AUTOMATIC:
         spec.get("components", {}).get("schemas", {}).pop(name, None)
+    _make_bounds_exact(spec)
     return spec
+
+
+def _make_bounds_exact(schema: Any) -> None:
+    """FastAPI makes floats of whole numbers' bounds, and a float of 64 bits is written as another number."""
+    if isinstance(schema, list):
+        for member in cast("list[Any]", schema):
+            _make_bounds_exact(member)
+    if isinstance(schema, dict):
+        known = cast("Spec", schema)
+        for bound in _BOUNDS & known.keys() if known.get("type") == "integer" else ():
+            known[bound] = int(known[bound])
+        for member in known.values():
+            _make_bounds_exact(member)
 
 
 def union(specs: Mapping[FaceName, Spec], *, title: str, version: str) -> Spec:

@@ -31,6 +31,10 @@ Text = Annotated[str, StringConstraints(pattern=NO_NUL)]
 """Any text a caller may send."""
 
 
+Int64 = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
+"""A whole number that both databases can hold."""
+
+
 MAX_ENTRIES = 100
 
 K = TypeVar("K")

@@ -3,19 +3,18 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, Field, StrictBool, StrictInt
+from pydantic import BaseModel, BeforeValidator, Field, StrictBool
 
 from taskyard.domain.executions import Status
-from taskyard.faces.kit.wire import HEADERS_SENT, Entries, Moment, QueryValue, Text
+from taskyard.faces.kit.wire import HEADERS_SENT, Entries, Int64, Moment, QueryValue, Text
 
-BIGGEST = 2**63 - 1
 MAX_SCHEDULE_LENGTH = 255
 
 JobName = Annotated[Text, Field(min_length=1, max_length=255, description="Job name")]
 Schedule = Annotated[
     Text, Field(min_length=1, max_length=MAX_SCHEDULE_LENGTH, description="Cron expression", examples=["0 2 * * *"])
 ]
-JobType = Annotated[StrictInt, Field(ge=-BIGGEST, le=BIGGEST, description="Job type identifier")]
+JobType = Annotated[Int64, Field(description="Job type identifier")]
 Timezone = Annotated[
     Text, Field(min_length=1, max_length=64, description="IANA zone of the schedule", examples=["UTC"])
 ]

@@ -11,7 +11,6 @@ from taskyard.domain.queues import Queue
 from taskyard.domain.retries import MAX_ATTEMPTS
 from taskyard.faces.assistant.house.schemas.calls import Call, CallWanted
 from taskyard.faces.assistant.house.schemas.values import (
-    BIGGEST,
     Factor,
     Jitter,
     Paged,
@@ -19,7 +18,7 @@ from taskyard.faces.assistant.house.schemas.values import (
     RetrySeconds,
     TimeLimit,
 )
-from taskyard.faces.kit.wire import Entries, Moment, Text
+from taskyard.faces.kit.wire import Entries, Int64, Moment, Text
 from taskyard.services.calls import MAX_CALLS
 
 JobKind = Literal["http", "command"]
@@ -37,7 +36,7 @@ Schedule = Annotated[
 Timezone = Annotated[
     Text, Field(min_length=1, max_length=64, description="IANA zone of the schedule", examples=["Europe/Berlin"])
 ]
-FreeNumber = Annotated[StrictInt, Field(ge=-BIGGEST, le=BIGGEST, description="Your own number, kept as it is")]
+FreeNumber = Annotated[Int64, Field(description="Your own number, kept as it is")]
 Window = Annotated[StrictInt, Field(ge=0, le=2**31 - 1, description="Seconds that catch-up `all` looks back")]
 RetryWord = Annotated[Text, Field(min_length=1, max_length=32)]
 Variable = Annotated[Text, Field(max_length=255, pattern=r"^[^=\x00]+$")]

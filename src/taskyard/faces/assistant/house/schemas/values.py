@@ -12,7 +12,6 @@ from taskyard.domain.queues import PRIORITY_RANGE
 from taskyard.domain.urls import check_url
 from taskyard.faces.kit.wire import Text
 
-BIGGEST = 2**63 - 1
 MAX_IDS = 1000
 
 Reason = Annotated[Text, Field(max_length=500, description="Why, for those who read the history")]
