@@ -7,7 +7,17 @@ import pytest
 
 from taskyard.domain.errors import Invalid
 from taskyard.domain.ids import new_id
-from taskyard.domain.jobs import Command, Job, Kind, at_least_once, checked, retry_policy, scheduled, timeout_seconds
+from taskyard.domain.jobs import (
+    Command,
+    Job,
+    Kind,
+    at_least_once,
+    checked,
+    own_retry_policy,
+    retry_policy,
+    scheduled,
+    timeout_seconds,
+)
 from taskyard.domain.queues import Queue
 from taskyard.domain.retries import NO_RETRY, RetryPolicy
 from taskyard.domain.rules import Rules
@@ -54,6 +64,15 @@ def test_wrong_jobs_are_refused_by_the_field(job: Job, field: str) -> None:
     with pytest.raises(Invalid) as caught:
         checked(job)
     assert caught.value.field == field
+
+
+def test_a_policy_of_ones_own_is_the_houses_but_for_what_is_wished() -> None:
+    rules = Rules(retry_base_seconds=7)
+    call = own_retry_policy(Kind.HTTP, {"attempts": 5}, None, rules)
+    assert call == replace(retry_policy(Kind.HTTP, None, rules), attempts=5)
+    command = own_retry_policy(Kind.COMMAND, {"attempts": 2}, None, rules)
+    assert (command.attempts, command.base_seconds, command.retry_on) == (2, 7, {"exit_code", "timeout"})
+    assert own_retry_policy(Kind.COMMAND, {"jitter": 0.0}, call, rules) == replace(call, jitter=0.0)
 
 
 def test_the_next_run_follows_schedule_zone_and_switch() -> None:

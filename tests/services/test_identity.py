@@ -1,6 +1,7 @@
 """Registering, signing in and out, sessions, tokens, disabled users."""
 
 import asyncio
+import unicodedata
 from collections.abc import AsyncIterator
 
 import pytest
@@ -313,6 +314,18 @@ async def test_users_are_added_and_listed_within_the_tenant(world: World) -> Non
         await colleague(world, dev, "friend", Role.VIEWER)
     with pytest.raises(Conflict):
         await colleague(world, ann, "bob", Role.VIEWER)
+
+
+async def test_an_address_is_found_however_its_letters_are_composed(world: World) -> None:
+    decomposed = unicodedata.normalize("NFD", "jürgen@example.com")
+    async with world.database.write() as tx:
+        made, tenant, _ = await accounts.register(
+            tx, email=decomposed, full_name="Jürgen", password_hash="-", tenant_name="Jürgen's"
+        )
+    actor = (await world.identity.authenticate_bearer(world.identity.issue(made.id, tenant.id))).default
+    async with world.database.read() as tx:
+        for spelling in (decomposed, "JÜRGEN@example.com"):
+            assert (await accounts.find_user(tx, actor, spelling)).user.id == made.id
 
 
 async def test_an_admin_gains_no_owners_power(world: World) -> None:

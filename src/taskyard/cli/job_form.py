@@ -9,8 +9,8 @@ import typer
 from taskyard.cli.references import jobs_named
 from taskyard.domain.errors import Conflict
 from taskyard.domain.ids import new_id
-from taskyard.domain.jobs import CatchUp, Command, Job, Kind, Overlap
-from taskyard.domain.retries import ANY_FAILURE, TRANSIENT, RetryPolicy
+from taskyard.domain.jobs import CatchUp, Command, Job, Kind, Overlap, own_retry_policy
+from taskyard.domain.retries import RetryPolicy
 
 if TYPE_CHECKING:
     from taskyard.cli.desk import Desk
@@ -119,17 +119,17 @@ async def create(desk: "Desk", form: Form) -> Job:
     """
     from taskyard.services import calls, jobs
 
-    is_command = isinstance(form.action, Command)
+    kind = Kind.COMMAND if isinstance(form.action, Command) else Kind.HTTP
     job = Job(
         id=new_id(),
         tenant_id=desk.actor.tenant_id,
         name=form.name,
-        kind=Kind.COMMAND if is_command else Kind.HTTP,
+        kind=kind,
         schedule=form.schedule,
         timezone=form.timezone,
         enabled=form.enabled,
         command=form.action if isinstance(form.action, Command) else None,
-        retry=_retry(desk, form.retries, is_command=is_command),
+        retry=_retry(desk, form.retries, kind),
         timeout_seconds=form.timeout_seconds,
         overlap=form.overlap,
         catch_up=form.catch_up,
@@ -156,12 +156,8 @@ async def create(desk: "Desk", form: Form) -> Job:
     return made
 
 
-def _retry(desk: "Desk", retries: int | None, *, is_command: bool) -> RetryPolicy | None:
-    """A policy of the job's own; a command's failure is an exit code, which by default nobody retries."""
+def _retry(desk: "Desk", retries: int | None, kind: Kind) -> RetryPolicy | None:
+    """A policy of the job's own, when retries are asked for."""
     if retries is None:
         return None
-    return RetryPolicy(
-        attempts=retries + 1,
-        base_seconds=desk.settings.retry_base_seconds,
-        retry_on=ANY_FAILURE if is_command else TRANSIENT,
-    )
+    return own_retry_policy(kind, {"attempts": retries + 1}, None, desk.settings.rules)

@@ -31,13 +31,18 @@ class ApiKey:
     revoked_at: datetime | None = None
 
 
+def normalized_email(email: str) -> str:
+    """`email` as it is stored and compared: trimmed, lower case, composed (NFC)."""
+    return unicodedata.normalize("NFC", email.strip().lower())
+
+
 def checked_email(email: str) -> str:
-    """`email` as it is stored and compared: trimmed, lower case, composed (NFC). Raises `Invalid`.
+    """`email` normalized. Raises `Invalid`.
 
     Faces check the full grammar; this keeps out what would break the store or impersonate. `.invalid` (RFC 2606 §2)
     belongs to users who have no address we could store, so nobody may take one of those.
     """
-    address = unicodedata.normalize("NFC", email.strip().lower())
+    address = normalized_email(email)
     if len(address) > MAX_EMAIL_LENGTH or not address.isprintable() or not _ADDRESS.fullmatch(address):
         raise Invalid("The e-mail address is not valid", field="email")
     if address.endswith(_NOWHERE):

@@ -165,6 +165,18 @@ def retry_policy(kind: Kind, own: RetryPolicy | None, rules: Rules) -> RetryPoli
             return NO_RETRY
 
 
+COMMAND_FAILURES = frozenset({"exit_code", "timeout"})
+"""What a command that is to be retried is retried on unless its job says so."""
+
+
+def own_retry_policy(kind: Kind, wishes: Mapping[str, Any], own: RetryPolicy | None, rules: Rules) -> RetryPolicy:
+    """A policy of a job's own: what it has, else the house's for HTTP calls, with the fields it wishes otherwise."""
+    usual = retry_policy(Kind.HTTP, None, rules)
+    if kind is Kind.COMMAND:
+        usual = replace(usual, retry_on=COMMAND_FAILURES)
+    return replace(own or usual, **wishes)
+
+
 def at_least_once(kind: Kind, own: bool | None) -> bool:
     """Whether a run of `kind` that its worker did not live to finish is started again: as its job says, or by kind."""
     return kind is not Kind.COMMAND if own is None else own

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from taskyard.domain.actors import Actor, Issuer, Member, Permission, Person, Principal, Role, Tenant, User, member
-from taskyard.domain.credentials import checked_email, checked_name
+from taskyard.domain.credentials import checked_email, checked_name, normalized_email
 from taskyard.domain.errors import Conflict, Forbidden, LimitExceeded, NotFound
 from taskyard.domain.ids import new_id
 from taskyard.domain.rules import Rules
@@ -63,7 +63,7 @@ async def find_user(tx: Tx, actor: Actor, email: str) -> Person:
     Raises `NotFound`.
     """
     actor.require(Permission.READ)
-    address = email.strip().lower()
+    address = normalized_email(email)
     return _within_reach(actor, await people.by_email(tx, address) if address.isprintable() else None, email)
 
 

@@ -1,6 +1,6 @@
 """Jobs and their calls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -16,8 +16,6 @@ from taskyard.domain.rules import Rules
 from taskyard.faces.assistant.house.schemas import calls as call_schemas
 from taskyard.faces.assistant.house.schemas import jobs as schemas
 
-COMMAND_FAILURES = frozenset({"exit_code", "timeout"})
-"""What a command job that asks for retries is retried on unless it says so itself."""
 UNMADE = UUID(int=0)
 
 
@@ -39,18 +37,11 @@ def changes(asked: schemas.JobWanted | schemas.JobChanges, job: jobs.Job, rules:
     if sent.get("command") is not None:
         sent["command"] = replace(job.command or Command(line=""), **sent["command"])
     if sent.get("retry") is not None:
-        sent["retry"] = _retry(sent["retry"], job.retry, sent.get("kind", job.kind), rules)
+        wishes = sent["retry"]
+        if "retry_on" in wishes:
+            wishes["retry_on"] = frozenset(wishes["retry_on"])
+        sent["retry"] = jobs.own_retry_policy(sent.get("kind", job.kind), wishes, job.retry, rules)
     return sent
-
-
-def _retry(sent: Mapping[str, Any], own: RetryPolicy | None, kind: Kind, rules: Rules) -> RetryPolicy:
-    usual = jobs.retry_policy(Kind.HTTP, None, rules)
-    if kind is Kind.COMMAND:
-        usual = replace(usual, retry_on=COMMAND_FAILURES)
-    known = dict(sent)
-    if "retry_on" in known:
-        known["retry_on"] = frozenset(known["retry_on"])
-    return replace(own or usual, **known)
 
 
 def job(found: jobs.Job, calls: Sequence[jobs.Call], actor: Actor) -> schemas.Job:
