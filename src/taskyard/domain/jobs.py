@@ -183,7 +183,7 @@ def at_least_once(kind: Kind, own: bool | None) -> bool:
 
 
 def timeout_seconds(kind: Kind, own: float | None, rules: Rules) -> float:
-    """How long one run of `kind` may take."""
+    """How long a command, a delivery, or each call of an HTTP run may take."""
     if own is not None:
         return own
     return rules.command_timeout_seconds if kind is Kind.COMMAND else rules.http_timeout_seconds

@@ -169,7 +169,7 @@ def _is_plain(template: str) -> bool:
 
 
 def check(template: str) -> None:
-    """Raise Invalid (field `body`), naming the line, when `template` can never be rendered."""
+    """Raise Invalid (field `body_template`), naming the line, when `template` can never be rendered."""
     try:
         size = len(template.encode())
     except UnicodeEncodeError:
@@ -195,8 +195,8 @@ def _rendered(template: str, context: Mapping[str, Any]) -> str:
 def render(template: str, context: Mapping[str, Any]) -> str:
     """`template` filled in from `context`; text without `{{` comes back unchanged.
 
-    Dates are written in ISO 8601, lists and mappings as JSON. Raises Invalid (field `body`) when the template is not
-    allowed, uses something that is not there, or costs too much.
+    Dates are written in ISO 8601, lists and mappings as JSON. Raises Invalid (field `body_template`) when the template
+    is not allowed, uses something that is not there, or costs too much.
     """
     check(template)
     if _is_plain(template):

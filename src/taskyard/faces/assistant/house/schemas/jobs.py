@@ -81,7 +81,7 @@ def _own(description: str) -> Any:
 
 
 OwnRetry = _own("How failed attempts are followed by others")
-OwnTimeLimit = _own("Seconds that one run may take")
+OwnTimeLimit = _own("Seconds that a command, or each call, may take")
 OwnRerun = _own("Whether a run is started again when its worker was lost")
 
 
