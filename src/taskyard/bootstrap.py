@@ -23,7 +23,7 @@ from taskyard.domain import entrypoints
 from taskyard.domain.runs import CommandRun, DeliveryRun, HttpRun, Run, Runner
 from taskyard.services.identity import Identity
 from taskyard.services.telemetry import Telemetry
-from taskyard.settings import Settings
+from taskyard.settings import DATABASE_FILE, Settings
 from taskyard.store import migrate, seals
 from taskyard.store.database import Database
 from taskyard.store.queue.engine import open_repository
@@ -90,6 +90,9 @@ async def base(settings: Settings, *, upgrade: bool = True) -> AsyncGenerator[Ba
     """
     if settings.database_url is None:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if upgrade:
+            # SQLite gives the files beside it the same mode; the folder may be another's and open to all.
+            (settings.data_dir / DATABASE_FILE).touch(mode=0o600)
     key = secret_key(settings)
     database = Database(settings.database, Vault(key))
     try:
@@ -103,6 +106,12 @@ async def base(settings: Settings, *, upgrade: bool = True) -> AsyncGenerator[Ba
 async def outdated(base_: Base) -> bool:
     """Whether the schema of the database is older than this program's. Raises `Unavailable`; `Conflict` when newer."""
     return await migrate.pending(base_.database)
+
+
+async def check_key(base_: Base) -> None:
+    """Raises `Unavailable`, code SECRET_KEY_MISMATCH, when the database holds what another SECRET_KEY has sealed."""
+    async with base_.database.read() as tx:
+        await seals.check(tx)
 
 
 async def try_engine(base_: Base) -> None:
@@ -192,8 +201,7 @@ async def process(settings: Settings, roles: Roles) -> AsyncGenerator[Process]:
         seclude_this_process()
     async with AsyncExitStack() as stack:
         base_ = await stack.enter_async_context(base(settings))
-        async with base_.database.read() as tx:
-            await seals.check(tx)
+        await check_key(base_)
         bus_ = await stack.enter_async_context(bus(settings))
         stack.enter_context(base_.database.listening(bus_.publish))
         clients = await stack.enter_async_context(HttpClients())

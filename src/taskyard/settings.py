@@ -18,6 +18,7 @@ from taskyard.domain.errors import Invalid
 from taskyard.domain.rules import Rules
 
 PREFIX = "TASKYARD_"
+DATABASE_FILE = "taskyard.db"
 MIN_SECRET_LENGTH = 16
 MAX_DAYS = 36_500
 
@@ -97,7 +98,11 @@ class Settings(BaseModel):
     @property
     def database(self) -> str:
         """The database's address; without one, SQLite in the data directory."""
-        return self.database_url or f"sqlite+aiosqlite:///{(self.data_dir / 'taskyard.db').absolute()}"
+        return self.database_url or f"sqlite+aiosqlite:///{(self.data_dir / DATABASE_FILE).absolute()}"
+
+    def has_yard(self) -> bool:
+        """Whether there is a database to work with; that of an address is taken to be there."""
+        return self.database_url is not None or (self.data_dir / DATABASE_FILE).exists()
 
     @property
     def rules(self) -> Rules:

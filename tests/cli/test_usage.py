@@ -20,9 +20,14 @@ PAGES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So wide that no line is broken. Typer asks for the width when it is imported."""
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 200)
+
+
 def _help(*command: str) -> str:
-    """The help page, wide enough that no line of it is broken."""
-    page = CliRunner().invoke(app, [*command, "--help"], env={"TERMINAL_WIDTH": "200"})
+    page = CliRunner().invoke(app, [*command, "--help"])
     assert page.exit_code == 0
     return page.stdout
 

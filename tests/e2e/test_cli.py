@@ -55,6 +55,8 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     for name in [name for name in os.environ if SETTINGS.match(name)]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    # Typer asks for the width when it is imported; sentences shall not be broken.
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 200)
 
     def run(*arguments: str) -> Said:
         screen.console.cache_clear()
@@ -115,6 +117,41 @@ def test_users_are_made_listed_and_disabled(yard: Cli, tmp_path: Path) -> None:
     again = yard("user", "create", "ada@example.com")
     assert again.code == 1
     assert "already registered" in again.err
+    refused = yard("key", "create", "hers", "--user", "ada@example.com")
+    assert (refused.code, "switched off" in refused.err) == (1, True)
+    assert yard("user", "enable", "ada@example.com", "--json").data["is_active"] is True
+    assert _who(tmp_path, token) == "ada@example.com"
+
+
+def test_a_lost_password_is_replaced(yard: Cli, tmp_path: Path) -> None:
+    async def sign_in(password: str) -> str:
+        async with bootstrap.base(_settings(tmp_path)) as base:
+            return (await base.identity.sign_in("owner@yard.test", password)).user.email
+
+    made = yard("user", "password", "owner@yard.test", "--json").data["password"]
+    assert asyncio.run(sign_in(made)) == "owner@yard.test"
+    with pytest.raises(Unauthenticated):
+        asyncio.run(sign_in("long enough"))
+
+
+def test_only_their_owner_reads_the_files_of_a_yard(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o755)
+
+    async def open_it() -> dict[str, int]:
+        async with bootstrap.base(_settings(tmp_path)) as base, base.database.read():
+            return {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "data").iterdir()}
+
+    modes = asyncio.run(open_it())
+    assert modes.keys() > {"taskyard.db", "secret_key"}
+    assert set(modes.values()) == {0o600}
+
+
+def test_the_doctor_sees_that_the_key_is_another(yard: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert yard("jobs", "add", "sealed", "--command", "true").code == 0
+    monkeypatch.setenv("SECRET_KEY", "another key than that")
+    found = {each["check"]: each for each in json.loads(yard("doctor", "--json").out)["checks"]}
+    assert found["database"]["health"] == "broken"
+    assert "put the old file secret_key back" in found["database"]["mend"]
 
 
 def test_keys_are_made_listed_and_revoked(yard: Cli, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ async def colleague(world: World, of: Somebody, name: str, role: Role) -> Somebo
 async def disable(world: World, user_id: UUID) -> None:
     """Switch a user off, and only that."""
     async with world.database.write() as tx:
-        await users.disable(tx, user_id)
+        await users.set_active(tx, user_id, active=False)
 
 
 def encode_part(value: Any) -> str:

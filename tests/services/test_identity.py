@@ -356,6 +356,17 @@ async def test_who_may_disable_whom(world: World) -> None:
     assert await attempt(bob, dev) == "USER_NOT_FOUND"
     assert await attempt(ann, ann) == "USER_IS_YOURSELF"
     assert await attempt(ann, dev) == "disabled"
+    async with world.database.write() as tx:
+        for change in (
+            accounts.enable_user(tx, bob.actor, dev.user.id),
+            accounts.set_password(tx, bob.actor, dev.user.id, "x"),
+        ):
+            with pytest.raises(NotFound):
+                await change
+        await accounts.enable_user(tx, ann.actor, dev.user.id)
+        await accounts.set_password(tx, ann.actor, dev.user.id, "x")
+        with pytest.raises(Forbidden):
+            await accounts.set_password(tx, dev.actor, ann.user.id, "x")
     assert await attempt(owner, bob) == "disabled"
     assert (await world.identity.authenticate_bearer(world.identity.issue(ann.user.id, ann.tenant.id))).user == ann.user
 

@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 LIMIT_SECONDS = 8.0
 MIN_FREE_BYTES = 200 * 1024**2
 LOW_FREE_BYTES = 2 * 1024**3
-REMEDIES = {"DATABASE_NEWER": "install that version or a later one, or use another database"}
+REMEDIES = {
+    "DATABASE_NEWER": "install that version or a later one, or use another database",
+    "SECRET_KEY_MISMATCH": "set SECRET_KEY to the old key, or unset it and put the old file secret_key back",
+}
 """What helps against the errors that tell more than that the database is away, by their code."""
+
+
+RESUME = "POST /api/v1/queues/NAME/resume, as the operator"
 
 
 class Health(StrEnum):
@@ -81,19 +87,16 @@ def _database_remedy(settings: "Settings") -> str:
     return "start the database, or correct DATABASE_URL (postgresql://user:password@host/name)"
 
 
-def _no_database_yet(settings: "Settings") -> bool:
-    return settings.database_url is None and not (settings.data_dir / "taskyard.db").exists()
-
-
 async def _database(settings: "Settings") -> Finding:
     from taskyard import bootstrap
 
-    if _no_database_yet(settings):
+    if not settings.has_yard():
         return Finding("database", Health.OK, f"none yet in {settings.data_dir.absolute()}: `taskyard serve` makes it")
     async with bootstrap.base(settings, upgrade=False) as base:
         kind = "SQLite" if base.database.is_sqlite else "PostgreSQL"
         if await bootstrap.outdated(base):
             return Finding("database", Health.BROKEN, f"{kind}, of an older version", "run `taskyard migrate`")
+        await bootstrap.check_key(base)
     return Finding("database", Health.OK, f"{kind}, up to date")
 
 
@@ -101,7 +104,7 @@ async def _engine(settings: "Settings") -> Finding:
     from taskyard import bootstrap
     from taskyard.services import accounts, health, queues
 
-    if _no_database_yet(settings):
+    if not settings.has_yard():
         return Finding("engine", Health.OFF, "begins with the database")
     async with bootstrap.base(settings, upgrade=False) as base:
         if await bootstrap.outdated(base):
@@ -117,7 +120,7 @@ async def _engine(settings: "Settings") -> Finding:
     if not alive.workers:
         return Finding("engine", Health.WARNING, fact, "start `taskyard serve` or `taskyard worker`")
     if paused:
-        return Finding("engine", Health.WARNING, f"{fact}, paused: {', '.join(paused)}", "resume the queues")
+        return Finding("engine", Health.WARNING, f"{fact}, paused: {', '.join(paused)}", RESUME)
     return Finding("engine", Health.OK, fact)
 
 
@@ -125,7 +128,7 @@ async def _clock(settings: "Settings") -> Finding:
     from taskyard import bootstrap
     from taskyard.services import health
 
-    if _no_database_yet(settings):
+    if not settings.has_yard():
         return Finding("clock", Health.OFF, "begins with the database")
     async with bootstrap.base(settings, upgrade=False) as base:
         alive = await health.check(base.database)

@@ -80,7 +80,7 @@ async def _work(settings: "Settings", work: Callable[[Desk], Coroutine[Any, Any,
 
 def require_yard(settings: "Settings") -> None:
     """Raises `Unavailable` when the data directory holds no yard, before an empty one is made by mistake."""
-    if settings.database_url is None and not (settings.data_dir / "taskyard.db").exists():
+    if not settings.has_yard():
         raise Unavailable(
             f"There is no yard in {settings.data_dir.absolute()}: start one with `taskyard serve`, "
             "or name its folder with --data-dir (on PostgreSQL, its database with DATABASE_URL)",

@@ -1,6 +1,8 @@
 """`taskyard user`: the people of the yard."""
 
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,34 +21,58 @@ commands = group(
     "taskyard user list --json",
 )
 
+Email = Annotated[str, typer.Argument(metavar="EMAIL", show_default=False)]
+PasswordStdin = Annotated[
+    bool,
+    typer.Option(
+        "--password-stdin", help="Read the password's one line from stdin; else one is made.", show_default=False
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Password:
+    """One that was given, or one that was made and is shown this once."""
+
+    text: str
+    shown: bool
+
+    @classmethod
+    def chosen(cls, *, from_stdin: bool) -> "_Password":
+        from taskyard.services.passwords import generated_password
+
+        return cls(sys.stdin.readline().rstrip("\r\n") if from_stdin else generated_password(), not from_stdin)
+
+    def tell(self, line: str, facts: dict[str, Any], *, as_json: bool) -> None:
+        if as_json:
+            screen.data(facts | ({"password": self.text} if self.shown else {}))
+            return
+        screen.say(line)
+        if self.shown:
+            screen.say(f"Password, shown only this once: {self.text}")
+
 
 @commands.command()
 def create(
-    email: Annotated[str, typer.Argument(metavar="EMAIL", show_default=False)],
+    email: Email,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Full name.", show_default="from the address")
     ] = None,
     role: Annotated[Role, typer.Option(metavar="ROLE", help=f"What they may do: {', '.join(Role)}.")] = Role.DEVELOPER,
-    password_stdin: Annotated[
-        bool,
-        typer.Option(
-            "--password-stdin", help="Read the password's one line from stdin; else one is made.", show_default=False
-        ),
-    ] = False,
+    password_stdin: PasswordStdin = False,
     tenant: TenantChoice = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a user. Without --password-stdin their password is generated and shown this once."""
-    given = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+    password = _Password.chosen(from_stdin=password_stdin)
 
-    async def make(desk: Desk) -> "tuple[User, str]":
-        from taskyard.services import accounts, first_start, passwords
+    async def make(desk: Desk) -> "User":
+        from taskyard.services import accounts, passwords
 
-        password = first_start.generated_password() if given is None else given
-        password_hash = await passwords.hash_password(password)
+        password_hash = await passwords.hash_password(password.text)
         async with desk.database.write() as tx:
-            user = await accounts.add_user(
+            return await accounts.add_user(
                 tx,
                 desk.actor,
                 email=email,
@@ -54,16 +80,9 @@ def create(
                 password_hash=password_hash,
                 role=role,
             )
-        return user, password
 
-    user, password = at_desk(make, data_dir, tenant)
-    shown = {} if password_stdin else {"password": password}
-    if as_json:
-        screen.data({"user": user, "role": role, **shown})
-        return
-    screen.say(f"Made user {user.email} ({role.value})")
-    if shown:
-        screen.say(f"Password, shown only this once: {password}")
+    user = at_desk(make, data_dir, tenant)
+    password.tell(f"Made user {user.email} ({role.value})", {"user": user, "role": role}, as_json=as_json)
 
 
 @commands.command("list")
@@ -95,24 +114,54 @@ def list_users(tenant: TenantChoice = None, data_dir: DataDir = None, as_json: A
 
 
 @commands.command()
-def disable(
-    email: Annotated[str, typer.Argument(metavar="EMAIL", show_default=False)],
-    tenant: TenantChoice = None,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
+def disable(email: Email, tenant: TenantChoice = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Switch a user off: their tokens, sessions and keys stop working at once."""
+    _switch(email, tenant, data_dir, active=False, as_json=as_json)
 
-    async def switch_off(desk: Desk) -> dict[str, Any]:
+
+@commands.command()
+def enable(email: Email, tenant: TenantChoice = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Switch a user on again. Their keys and sessions stay ended."""
+    _switch(email, tenant, data_dir, active=True, as_json=as_json)
+
+
+def _switch(email: str, tenant: str | None, data_dir: Path | None, *, active: bool, as_json: bool) -> None:
+    async def switch(desk: Desk) -> dict[str, Any]:
         from taskyard.services import accounts
 
         async with desk.database.write() as tx:
             person = await accounts.find_user(tx, desk.actor, email)
-            await accounts.disable_user(tx, desk.actor, person.user.id)
-        return {"id": person.user.id, "email": person.user.email, "is_active": False}
+            change = accounts.enable_user if active else accounts.disable_user
+            await change(tx, desk.actor, person.user.id)
+        return {"id": person.user.id, "email": person.user.email, "is_active": active}
 
-    off = at_desk(switch_off, data_dir, tenant)
+    user = at_desk(switch, data_dir, tenant)
     if as_json:
-        screen.data(off)
+        screen.data(user)
     else:
-        screen.say(f"User {off['email']} is switched off")
+        screen.say(f"User {user['email']} is switched {'on' if active else 'off'}")
+
+
+@commands.command("password")
+def set_password(
+    email: Email,
+    password_stdin: PasswordStdin = False,
+    tenant: TenantChoice = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a user another password, and end their sessions. Without --password-stdin it is generated."""
+    password = _Password.chosen(from_stdin=password_stdin)
+
+    async def change(desk: Desk) -> "User":
+        from taskyard.services import accounts, passwords
+
+        password_hash = await passwords.hash_password(password.text)
+        async with desk.database.write() as tx:
+            person = await accounts.find_user(tx, desk.actor, email)
+            await accounts.set_password(tx, desk.actor, person.user.id, password_hash)
+        return person.user
+
+    user = at_desk(change, data_dir, tenant)
+    facts = {"id": user.id, "email": user.email}
+    password.tell(f"User {user.email} has another password", facts, as_json=as_json)

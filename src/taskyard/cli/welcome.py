@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskyard.cli import screen
 from taskyard.cli.plain import plain
+from taskyard.domain.urls import without_secrets
 
 if TYPE_CHECKING:
     from taskyard.services.first_start import Opened
@@ -37,16 +38,18 @@ def tell(
 
 def _first_day(settings: "Settings", urls: Sequence[str], opened: "Opened") -> list[str]:
     folder = "" if settings.data_dir == _USUAL_DATA_DIR else f" --data-dir {shlex.quote(str(settings.data_dir))}"
+    place = settings.data_dir.absolute() if settings.database_url is None else without_secrets(settings.database)
     password = opened.password or "the one you set (TASKYARD_OWNER_PASSWORD)"
+    elsewhere = "" if settings.database_url is None else " with the same DATABASE_URL and SECRET_KEY"
     return [
         f"Taskyard is open at {' and '.join(urls)}",
         "",
         f"  Owner:    {opened.email}",
         f"  Password: {password}",
         *(["            shown only this once: keep it"] if opened.password else []),
-        f"  Data:     {settings.data_dir.absolute()}",
+        f"  Data:     {place}",
         "",
-        f"A sample job, {opened.sample.name!r}, runs every minute. Try next, in another terminal:",
+        f"A sample job, {opened.sample.name!r}, runs every minute. Try next, in another terminal{elsewhere}:",
         "",
         f"  taskyard executions list{folder}",
         f"  taskyard jobs run {opened.sample.name} --follow{folder}",

@@ -68,23 +68,41 @@ async def find_user(tx: Tx, actor: Actor, email: str) -> Person:
 
 
 async def disable_user(tx: Tx, actor: Actor, user_id: UUID) -> None:
-    """Switch a user off: all their tokens, sessions and keys stop working at once.
+    """Switch a user off: all their tokens, sessions and keys stop working at once. Raises as `_require_charge` does,
+    and `Conflict` for oneself.
+    """
+    await _require_charge(tx, actor, user_id)
+    if user_id == actor.user_id:
+        raise Conflict("You cannot disable yourself", code="USER_IS_YOURSELF")
+    await users.set_active(tx, user_id, active=False)
+    await logins.revoke_all(tx, user_id)
+    await api_keys.revoke_all(tx, user_id)
 
-    Only the operator reaches beyond the actor's tenant. Raises `NotFound`; `Forbidden` when they belong to other
-    tenants as well: no tenant may shut another one's door; `Conflict` for oneself.
+
+async def enable_user(tx: Tx, actor: Actor, user_id: UUID) -> None:
+    """Switch a user on again. Their keys and sessions stay ended. Raises as `_require_charge` does."""
+    await _require_charge(tx, actor, user_id)
+    await users.set_active(tx, user_id, active=True)
+
+
+async def set_password(tx: Tx, actor: Actor, user_id: UUID, password_hash: str) -> None:
+    """Give a user who lost theirs another password and end their sessions. Raises as `_require_charge` does."""
+    await _require_charge(tx, actor, user_id)
+    await users.set_password(tx, user_id, password_hash)
+    await logins.revoke_all(tx, user_id)
+
+
+async def _require_charge(tx: Tx, actor: Actor, user_id: UUID) -> None:
+    """Raises `NotFound`; `Forbidden` unless the actor may decide about this user: no tenant may shut or open another
+    one's door, so beyond those who belong to the actor's alone only the operator may.
     """
     actor.require(Permission.ADMIN)
     person = _within_reach(actor, await people.by_id(tx, user_id), user_id)
-    if user_id == actor.user_id:
-        raise Conflict("You cannot disable yourself", code="USER_IS_YOURSELF")
     for held in person.memberships:
         if held.tenant.id == actor.tenant_id:
             actor.require_power_over(held.role)
     if not actor.operates() and len(person.memberships) > 1:
-        raise Forbidden("This user belongs to other accounts as well; only the operator can disable them")
-    await users.disable(tx, user_id)
-    await logins.revoke_all(tx, user_id)
-    await api_keys.revoke_all(tx, user_id)
+        raise Forbidden("This user belongs to other accounts as well; only the operator can change them")
 
 
 async def list_tenants(tx: Tx, actor: Actor) -> list[Tenant]:

@@ -3,7 +3,6 @@
 Any number of processes may start at the same moment: one of them makes the owner, in one transaction with the job.
 """
 
-import secrets
 from dataclasses import dataclass, field
 
 from taskyard.domain.actors import Role, member
@@ -17,10 +16,6 @@ SAMPLE_NAME = "hello"
 SAMPLE_SCHEDULE = "* * * * *"
 SAMPLE_COMMAND = 'echo "Hello from Taskyard, it is $(date)"'
 
-_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-_GROUPS = 4
-_GROUP_LENGTH = 5
-
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -29,12 +24,6 @@ class Opened:
     email: str
     sample: Job
     password: str | None = field(default=None, repr=False)
-
-
-def generated_password() -> str:
-    """A password to be read from a screen and typed: 99 random bits, without letters that look alike."""
-    groups = ("".join(secrets.choice(_LETTERS) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS))
-    return "-".join(groups)
 
 
 async def open_yard(database: Database, *, email: str, password: str | None, api_key: str | None) -> Opened | None:
@@ -53,7 +42,7 @@ async def open_yard(database: Database, *, email: str, password: str | None, api
 
 
 async def _open(database: Database, email: str, password: str | None) -> Opened | None:
-    chosen = password or generated_password()
+    chosen = password or passwords.generated_password()
     # Hashing takes its time, which no transaction may wait for.
     password_hash = await passwords.hash_password(chosen)
     async with database.write() as tx:

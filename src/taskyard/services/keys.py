@@ -11,7 +11,7 @@ from taskyard.domain.errors import Conflict, Invalid, NotFound
 from taskyard.domain.ids import new_id
 from taskyard.services.tokens import looks_signed
 from taskyard.services.transactions import Tx
-from taskyard.store import api_keys, tenants
+from taskyard.store import api_keys, people
 
 PREFIX = "ty_"
 SETTING_NAME = "API_KEY setting"
@@ -39,15 +39,20 @@ def hash_key(secret: str) -> str:
 async def create(tx: Tx, actor: Actor, name: str, *, user_id: UUID | None = None) -> NewKey:
     """A new key of the actor, or of `user_id`, a member of the actor's tenant.
 
-    Raises `Forbidden` (own keys need `write`, others' `admin`), `NotFound` for no such member, `Invalid`.
+    Raises `Forbidden` (own keys need `write`, others' `admin`), `NotFound` for no such member, `Conflict`
+    USER_DISABLED, `Invalid`.
     """
     holder = user_id or actor.user_id
     if holder is None:
         raise Invalid("Say whose key it is to be", field="user_id")
     actor.require(Permission.WRITE if holder == actor.user_id else Permission.ADMIN)
-    membership = await tenants.get_membership(tx, actor.tenant_id, holder)
-    if membership is None:
+    person = await people.by_id(tx, holder)
+    memberships = person.memberships if person is not None else ()
+    membership = next((held for held in memberships if held.tenant.id == actor.tenant_id), None)
+    if person is None or membership is None:
         raise NotFound("user", holder)
+    if not person.user.is_active:
+        raise Conflict("The user is switched off", code="USER_DISABLED")
     # A key acts as its user, so it must not lend an administrator an owner's power.
     actor.require_power_over(membership.role)
     title = checked_name(name, "name")

@@ -6,6 +6,7 @@ of sign-ins can take; the rest waits in line. Never call this within a transacti
 
 import asyncio
 import os
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 
 from pwdlib import PasswordHash
@@ -17,6 +18,10 @@ MAX_AT_ONCE = max(1, min(4, os.cpu_count() or 1))
 
 DUMMY_HASH = "$argon2id$v=19$m=65536,t=3,p=4$s8yruIA8qoyrgjcht1AugQ$yrP0vXcCneZpyHpz/rTPx5y8mFbKv836UetEj1XbVsI"
 """The hash of a random value nobody kept, made with the parameters in use: stands in for an unknown user's."""
+
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+_GROUPS = 4
+_GROUP_LENGTH = 5
 
 _hasher = PasswordHash((Argon2Hasher(),))
 _threads = ThreadPoolExecutor(MAX_AT_ONCE, thread_name_prefix="argon2")
@@ -40,3 +45,9 @@ async def verify(password: str, password_hash: str | None) -> bool:
 
 def _matches(password: str, password_hash: str) -> bool:
     return _hasher.verify(password, password_hash)
+
+
+def generated_password() -> str:
+    """A password to be read from a screen and typed: 99 random bits, without letters that look alike."""
+    groups = ("".join(secrets.choice(_LETTERS) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS))
+    return "-".join(groups)

@@ -39,9 +39,14 @@ async def any_known(tx: Tx) -> bool:
     return bool((await tx.connection.execute(select(exists().select_from(users)))).scalar_one())
 
 
-async def disable(tx: Tx, user_id: UUID) -> None:
-    """Switch a user off."""
-    await tx.connection.execute(update(users).where(users.c.id == user_id).values(is_active=False))
+async def set_active(tx: Tx, user_id: UUID, *, active: bool) -> None:
+    """Switch a user on or off."""
+    await tx.connection.execute(update(users).where(users.c.id == user_id).values(is_active=active))
+
+
+async def set_password(tx: Tx, user_id: UUID, password_hash: str) -> None:
+    """Let another password be the user's."""
+    await tx.connection.execute(update(users).where(users.c.id == user_id).values(password_hash=password_hash))
 
 
 async def note_login(tx: Tx, user_id: UUID, at: datetime) -> None:

@@ -26,5 +26,5 @@ class Vault:
         try:
             return json.loads(self._fernet.decrypt(sealed.encode()))
         except InvalidToken:
-            message = "Stored secrets cannot be read: SECRET_KEY is not the key they were stored with"
+            message = "Stored secrets cannot be read: SECRET_KEY or the file secret_key is not the key of old"
             raise Unavailable(message, code="SECRET_KEY_MISMATCH") from None

@@ -19,7 +19,7 @@ PAGE = 200
 
 @dataclass(slots=True)
 class Scene:
-    """The yard at this moment: executions oldest first, all events, the lines printed by the latest command."""
+    """The yard at this moment: executions oldest first, all events, the lines printed by commands."""
 
     chapter: str = ""
     names: dict[UUID, str] = field(default_factory=dict[UUID, str])
@@ -59,7 +59,7 @@ class SceneReader:
         self._actor = actor
         self._offset = 0
         self._tail = ""
-        self._heard: UUID | None = None
+        self._heard: set[UUID] = set()
 
     async def refresh(self) -> None:
         """Read what is new."""
@@ -81,17 +81,19 @@ class SceneReader:
         self._tell(scene)
 
     async def _listen(self) -> None:
-        """The output of the latest command that prints."""
+        """The output of the commands, each to its end: the sample job may come in between."""
         from taskyard.services import outputs
 
-        commands = [each for each in self.scene.executions if each.kind is Kind.COMMAND and each.started_at]
-        if not commands:
+        commands = [each.id for each in self.scene.executions if each.kind is Kind.COMMAND and each.started_at]
+        speaking = next((each for each in commands if each not in self._heard), None)
+        if speaking is None:
             return
-        if commands[-1].id != self._heard:
-            self._heard, self._offset, self._tail = commands[-1].id, 0, ""
         async with self._database.read() as tx:
-            reading = await outputs.read(tx, self._actor, commands[-1].id, self._offset)
+            reading = await outputs.read(tx, self._actor, speaking, self._offset)
         self._offset = reading.next_offset
         text = self._tail + b"".join(chunk.content for chunk in reading.chunks).decode(errors="replace")
         *whole, self._tail = text.split("\n")
         self.scene.lines += whole
+        if reading.ended:
+            self._heard.add(speaking)
+            self._offset, self._tail = 0, ""
