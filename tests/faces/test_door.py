@@ -92,7 +92,7 @@ async def test_a_path_with_two_owners_goes_by_the_credential(make_world: MakeWor
     assert (await http.get("/api/tasks", headers={"Authorization": "Bearer x"})).json() == "workbench"
     assert (await http.get("/faces/planner/api/tasks/")).json() == "planner"
     paths = (await http.get("/openapi.json")).json()["paths"]
-    assert {"/api/tasks", "/faces/workbench/api/tasks"} == paths.keys()
+    assert {"/health", "/api/tasks", "/faces/workbench/api/tasks"} == paths.keys()
 
 
 async def test_health_is_public_and_one_body_for_all(world: World) -> None:
@@ -132,7 +132,12 @@ async def test_each_face_has_its_own_document_and_page(world: World) -> None:
 async def test_the_union_has_every_path_once_and_every_reference_leads_somewhere(world: World) -> None:
     union = (await world.client().get("/openapi.json")).json()
     documents = [scheduler.build(world.yard).openapi(), assistant.build(world.yard).openapi()]
-    assert union["paths"].keys() == {path for document in documents for path in document["paths"]}
+    of_faces = {path for document in documents for path in document["paths"]}
+    assert union["paths"].keys() == of_faces | {"/faces/scheduler/health"}, "the house answers /health itself"
+    health = union["paths"]["/health"]["get"]["responses"]
+    assert health.keys() == {"200", "503"}
+    answered = (await world.client().get("/health")).json()
+    assert union["components"]["schemas"]["Health"]["properties"].keys() == answered.keys()
     operations = [operation["operationId"] for each in union["paths"].values() for operation in each.values()]
     assert len(operations) == len(set(operations))
 

@@ -109,7 +109,7 @@ def build(yard: Yard, *, lifespan: Lifespan | None = None, faces: Mapping[FaceNa
     def document() -> dict[str, Any]:
         if not whole:
             specs = {name: app.openapi() for name, app in built.items()}
-            whole.update(union(specs, title="Taskyard", version=yard.version))
+            whole.update(union(pages.documented(), specs, title="Taskyard", version=yard.version))
         return whole
 
     house = Starlette(routes=pages.routes(yard, tuple(built), document), lifespan=lifespan)

@@ -3,16 +3,18 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
-from taskyard.domain.times import iso
 from taskyard.faces.kit import wellbeing
 from taskyard.faces.kit.names import FaceName
+from taskyard.faces.kit.wire import Moment
 from taskyard.faces.kit.yard import Yard
 
 ALL = "all"
@@ -50,21 +52,56 @@ def routes(yard: Yard, faces: Sequence[FaceName], union: Callable[[], dict[str, 
     ]
 
 
+class Services(BaseModel):
+    """What the yard stands on, each in a word."""
+
+    database: str
+    scheduler: str
+    claude_code: str
+
+
+class Health(BaseModel):
+    """The union of D0-E10, D2-E09 and D3-E13."""
+
+    status: Literal["healthy", "unhealthy"]
+    service: str
+    services: Services
+    timestamp: Moment
+    version: str
+
+
 async def _health(yard: Yard) -> JSONResponse:
-    """The union of D0-E10, D2-E09 and D3-E13; 503 while the database is away."""
+    """200, or 503 while the database is away."""
     state = await wellbeing.look(yard)
-    body = {
-        "status": "healthy" if state.database else "unhealthy",
-        "service": "scheduler",
-        "services": {
-            "database": state.database_word,
-            "scheduler": state.scheduler_word,
-            "claude_code": "available" if yard.claude_code else "unavailable",
+    body = Health(
+        status="healthy" if state.database else "unhealthy",
+        service="scheduler",
+        services=Services(
+            database=state.database_word,
+            scheduler=state.scheduler_word,
+            claude_code="available" if yard.claude_code else "unavailable",
+        ),
+        timestamp=datetime.now(UTC),
+        version=yard.version,
+    )
+    return JSONResponse(body.model_dump(mode="json"), 200 if state.database else 503)
+
+
+def documented() -> dict[str, Any]:
+    """The house's own paths as a document of all faces shows them."""
+    _, schema = models_json_schema([(Health, "serialization")], ref_template="#/components/schemas/{model}")
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Health"}}}
+    health = {
+        "tags": ["house"],
+        "summary": "Health",
+        "description": "How the yard is, without a credential.",
+        "operationId": "house_health",
+        "responses": {
+            "200": {"description": "Healthy", "content": content},
+            "503": {"description": "The database is away", "content": content},
         },
-        "timestamp": iso(datetime.now(UTC)),
-        "version": yard.version,
     }
-    return JSONResponse(body, 200 if state.database else 503)
+    return {"paths": {"/health": {"get": health}}, "components": {"schemas": schema["$defs"]}}
 
 
 def _page(request: Request, faces: Sequence[FaceName], *, redoc: bool) -> HTMLResponse:

@@ -57,18 +57,18 @@ def _make_bounds_exact(schema: Any) -> None:
             _make_bounds_exact(member)
 
 
-def union(specs: Mapping[FaceName, Spec], *, title: str, version: str) -> Spec:
-    """One document of all faces. Where two faces document the same path and method, which OpenAPI forbids, the later
-    one is shown under its own prefix, where it answers as well. Components carry their face's name.
+def union(house: Spec, specs: Mapping[FaceName, Spec], *, title: str, version: str) -> Spec:
+    """One document of the house's own paths and all faces. Where two document the same path and method, which OpenAPI
+    forbids, the later one is shown under its own prefix, where it answers as well. Components carry their face's name.
     """
     whole: Spec = {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},
-        "paths": {},
-        "components": {},
-        "tags": [{"name": face.value} for face in specs],
+        "paths": dict(house["paths"]),
+        "components": {kind: dict(members) for kind, members in house["components"].items()},
+        "tags": [{"name": name} for name in ("house", *(face.value for face in specs))],
     }
-    taken: dict[str, str] = {}
+    taken: dict[str, str] = {path: path for path in house["paths"]}
     for face, spec in specs.items():
         renamed = _prefixed(spec, face)
         for kind, members in renamed.get("components", {}).items():
