@@ -16,8 +16,10 @@ SECRET_NAMES = re.compile(r"password|secret|token|authorization|cookie|api_?key"
 MIN_SECRET_LENGTH = 6
 """Shorter values would be found in innocent words."""
 
-NOISY = ("alembic", "aiosqlite", "asyncio", "httpcore2", "httpx2", "pgqueuer", "sqlalchemy", "uvicorn", "asyncpg")
-"""Loggers that tell of themselves only when something is wrong."""
+NOISY = ("alembic", "aiosqlite", "asyncio", "pgqueuer", "uvicorn", "asyncpg")
+"""Loggers that tell of themselves only when something is wrong. The HTTP client sees to its own, and the store's
+toolkit is quiet by itself.
+"""
 
 _Event = MutableMapping[str, Any]
 

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,11 @@ from taskyard.cli.options import AsJson, DataDir, TenantChoice, group
 from taskyard.domain.actors import Role
 
 if TYPE_CHECKING:
-    from taskyard.domain.actors import Member, User
+    from collections.abc import Awaitable, Callable
+    from uuid import UUID
+
+    from taskyard.domain.actors import Actor, Member, User
+    from taskyard.services.transactions import Tx
 
 commands = group(
     "The people of the yard.",
@@ -43,6 +48,11 @@ class _Password:
 
         return cls(sys.stdin.readline().rstrip("\r\n") if from_stdin else generated_password(), not from_stdin)
 
+    async def hashed(self) -> str:
+        from taskyard.services.passwords import hash_password
+
+        return await hash_password(self.text)
+
     def tell(self, line: str, facts: dict[str, Any], *, as_json: bool) -> None:
         if as_json:
             screen.data(facts | ({"password": self.text} if self.shown else {}))
@@ -68,9 +78,9 @@ def create(
     password = _Password.chosen(from_stdin=password_stdin)
 
     async def make(desk: Desk) -> "User":
-        from taskyard.services import accounts, passwords
+        from taskyard.services import accounts
 
-        password_hash = await passwords.hash_password(password.text)
+        password_hash = await password.hashed()
         async with desk.database.write() as tx:
             return await accounts.add_user(
                 tx,
@@ -126,20 +136,16 @@ def enable(email: Email, tenant: TenantChoice = None, data_dir: DataDir = None, 
 
 
 def _switch(email: str, tenant: str | None, data_dir: Path | None, *, active: bool, as_json: bool) -> None:
-    async def switch(desk: Desk) -> dict[str, Any]:
+    async def switch(desk: Desk) -> "User":
         from taskyard.services import accounts
 
-        async with desk.database.write() as tx:
-            person = await accounts.find_user(tx, desk.actor, email)
-            change = accounts.enable_user if active else accounts.disable_user
-            await change(tx, desk.actor, person.user.id)
-        return {"id": person.user.id, "email": person.user.email, "is_active": active}
+        return await _changed(desk, email, accounts.enable_user if active else accounts.disable_user)
 
     user = at_desk(switch, data_dir, tenant)
     if as_json:
-        screen.data(user)
+        screen.data({"id": user.id, "email": user.email, "is_active": active})
     else:
-        screen.say(f"User {user['email']} is switched {'on' if active else 'off'}")
+        screen.say(f"User {user.email} is switched {'on' if active else 'off'}")
 
 
 @commands.command("password")
@@ -154,14 +160,20 @@ def set_password(
     password = _Password.chosen(from_stdin=password_stdin)
 
     async def change(desk: Desk) -> "User":
-        from taskyard.services import accounts, passwords
+        from taskyard.services import accounts
 
-        password_hash = await passwords.hash_password(password.text)
-        async with desk.database.write() as tx:
-            person = await accounts.find_user(tx, desk.actor, email)
-            await accounts.set_password(tx, desk.actor, person.user.id, password_hash)
-        return person.user
+        return await _changed(desk, email, partial(accounts.set_password, password_hash=await password.hashed()))
 
     user = at_desk(change, data_dir, tenant)
     facts = {"id": user.id, "email": user.email}
     password.tell(f"User {user.email} has another password", facts, as_json=as_json)
+
+
+async def _changed(desk: Desk, email: str, change: "Callable[[Tx, Actor, UUID], Awaitable[None]]") -> "User":
+    """Make `change` to the user with that address; who it is."""
+    from taskyard.services import accounts
+
+    async with desk.database.write() as tx:
+        person = await accounts.find_user(tx, desk.actor, email)
+        await change(tx, desk.actor, person.user.id)
+    return person.user

@@ -54,7 +54,7 @@ class Clock:
         """One of the jobs is to blame; the others shall not suffer for it."""
         try:
             async with self._database.read() as tx:
-                due = await clock.due(tx)
+                due = await clock.due_ids(tx)
             for job_id in due:
                 await self._fire_one(job_id)
         except Unavailable:

@@ -30,7 +30,7 @@ class Fired:
     next_due_at: datetime | None
 
 
-async def due(tx: Tx) -> Sequence[UUID]:
+async def due_ids(tx: Tx) -> Sequence[UUID]:
     """The jobs of all tenants whose time has come."""
     return await jobs.due_ids(tx)
 
